@@ -1,0 +1,1 @@
+"""The command `forewarn`: the only code that knows all five services."""

@@ -1,0 +1,81 @@
+"""Builds what an installation runs on; this module and the supervisor alone know whether it is embedded."""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from pydantic import SecretStr
+
+from forewarn.data_directory import DataDirectory
+from forewarn.services import NAMES
+from shared.clock import SystemClock
+from shared.database.database import Database
+from shared.database.embedded_postgres import EmbeddedPostgres
+from shared.http.auth import MIN_KEY_BYTES
+from shared.ids import Uuid7Ids
+from shared.messaging.bus import Bus
+from shared.messaging.embedded_bus import EmbeddedBus
+from shared.runtime.platform import Platform
+from shared.settings import Settings
+
+BUS: Final = "bus"
+"""Name of the sixth database and of its role."""
+BUS_VARIABLE: Final = "FOREWARN_BUS_DATABASE_URL"
+
+
+class ConfigurationError(Exception):
+    """The environment does not say enough; the message names the variable."""
+
+
+def embedded_platform(settings: Settings) -> Platform:
+    """The five databases, the bus and the key of the installation in the data directory; starts nothing."""
+    server = EmbeddedPostgres(settings.data_dir)
+    dsns = {name: server.dsn(name) for name in NAMES}
+    signed = settings.model_copy(update={"token_key": SecretStr(signing_key(settings))})
+    return _platform(signed, dsns, EmbeddedBus(server.dsn(BUS)))
+
+
+def distributed_platform(
+    settings: Settings, names: Sequence[str], environment: Mapping[str, str] = os.environ
+) -> Platform:
+    """The databases of some services and the bus, by URLs of the environment."""
+    if settings.token_key is None:
+        raise ConfigurationError("FOREWARN_TOKEN_KEY is not set: the key that signs tokens, the same for all services")
+    signing_key(settings)
+    dsns = {name: database_url(name, environment) for name in names}
+    return _platform(settings, dsns, _distributed_bus(environment))
+
+
+def signing_key(settings: Settings) -> str:
+    """The key that signs tokens: of the environment, else of the data directory."""
+    if settings.token_key is None:
+        return DataDirectory(settings.data_dir).token_key()
+    key = settings.token_key.get_secret_value()
+    if len(key.encode()) < MIN_KEY_BYTES:
+        raise ConfigurationError(f"FOREWARN_TOKEN_KEY is too short: it has to have {MIN_KEY_BYTES} bytes at least")
+    return key
+
+
+def database_url(service: str, environment: Mapping[str, str] = os.environ) -> str:
+    """URL of a service's database; raises `ConfigurationError`."""
+    variable = database_variable(service)
+    if not environment.get(variable):
+        raise ConfigurationError(f"{variable} is not set, for example postgresql://role:password@host:5432/{service}")
+    return environment[variable]
+
+
+def database_variable(service: str) -> str:
+    """The variable that holds the URL of a service's database."""
+    return f"FOREWARN_DATABASE_URL_{service.upper()}"
+
+
+def _distributed_bus(environment: Mapping[str, str]) -> Bus:
+    if not environment.get(BUS_VARIABLE):
+        raise ConfigurationError(f"{BUS_VARIABLE} is not set; Apache Kafka as bus is not part of this version")
+    return EmbeddedBus(environment[BUS_VARIABLE])
+
+
+def _platform(settings: Settings, dsns: Mapping[str, str], bus: Bus) -> Platform:
+    clock, ids = SystemClock(), Uuid7Ids()
+    databases = {name: Database(dsn, clock=clock, ids=ids) for name, dsn in dsns.items()}
+    return Platform(settings=settings, clock=clock, ids=ids, bus=bus, databases=databases)

@@ -1,0 +1,111 @@
+"""What one process of the program does: HTTP of some services, the work behind it, or both, until told to end."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import threading
+from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import Final
+
+import structlog
+from fastapi import FastAPI
+
+from forewarn.platform import signing_key
+from forewarn.tokens import verifier
+from shared.http.app import create_app
+from shared.messaging.consumer import Consumer
+from shared.messaging.relay import Relay
+from shared.runtime.host import WebHost, WorkerHost
+from shared.runtime.jobs import JobRunner
+from shared.runtime.platform import Platform
+from shared.runtime.service import Service
+from shared.runtime.tasks import Run, Task
+
+LAST_SECONDS: Final = 10.0
+"""A process that was told to end and still lives then is ended hard; nothing it had begun is committed."""
+
+log = structlog.get_logger(__name__)
+
+
+async def run_process(
+    services: Sequence[Service], platform: Platform, stop: asyncio.Event, *, listening: socket.socket | None, work: bool
+) -> None:
+    """Serve HTTP on `listening`, if given, and do the work of the services, if asked, until `stop`."""
+    runs: list[Run] = []
+    if listening is not None:
+        runs.append(WebHost(web_app(services, platform), listening).run)
+    if work:
+        runs.append(WorkerHost(worker_tasks(services, platform)).run)
+    try:
+        async with asyncio.TaskGroup() as group:
+            for run in runs:
+                group.create_task(run(stop))
+    finally:
+        await platform.close()
+
+
+def web_app(services: Sequence[Service], platform: Platform) -> FastAPI:
+    """The HTTP of the services."""
+    return create_app(
+        routers=[router for service in services for router in service.routers],
+        contexts={service.name: platform.context(service.name) for service in services},
+        verifier=verifier(signing_key(platform.settings), platform.clock),
+    )
+
+
+def worker_tasks(services: Iterable[Service], platform: Platform) -> list[Task]:
+    """Relays, consumers and jobs of the services."""
+    return [task for service in services for task in _tasks_of(service, platform)]
+
+
+@contextlib.asynccontextmanager
+async def stopping(*numbers: signal.Signals, lifeline: int | None = None) -> AsyncIterator[asyncio.Event]:
+    """An event that is set by signals or by the end of whoever holds the other end of the pipe `lifeline`."""
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    # Who was started with a signal ignored (nohup, a shell's background) goes on ignoring it.
+    heeded = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+
+    def end() -> None:
+        if not stop.is_set():
+            log.info("stopping")
+            stop.set()
+
+    def hang_up(descriptor: int) -> None:
+        loop.remove_reader(descriptor)
+        end()
+
+    for number in heeded:
+        loop.add_signal_handler(number, end)
+    if lifeline is not None:
+        loop.add_reader(lifeline, hang_up, lifeline)
+    try:
+        yield stop
+    finally:
+        for number in heeded:
+            loop.remove_signal_handler(number)
+        if lifeline is not None:
+            loop.remove_reader(lifeline)
+
+
+async def end_hard_after(stop: asyncio.Event) -> None:
+    """End the process some seconds after `stop`, from a thread: also when the event loop hangs."""
+    await stop.wait()
+    deadline = threading.Timer(LAST_SECONDS, os._exit, args=(1,))
+    deadline.daemon = True
+    deadline.start()
+
+
+def _tasks_of(service: Service, platform: Platform) -> list[Task]:
+    context, tasks = platform.context(service.name), []
+    if service.publishes:
+        tasks.append(Task(f"{service.name}.relay", Relay(context, platform.bus).run))
+    if service.subscription is not None:
+        producers, handler = service.subscription.producers, service.subscription.handler
+        for member in range(platform.settings.consumers):
+            consumer = Consumer(context, platform.bus, producers, handler)
+            tasks.append(Task(f"{service.name}.consumer.{member}", consumer.run))
+    if service.jobs:
+        tasks.append(Task(f"{service.name}.jobs", JobRunner(context, service.jobs).run))
+    return tasks

@@ -1,0 +1,140 @@
+"""The second pass: sends a file in chunks, several at a time, and beats for what was answered without a gap.
+
+Within a chunk limits and payments go before invoices, so that nobody looks worse in passing than he is.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import groupby
+from pathlib import Path
+from typing import Final
+
+from forewarn.replay.client import ReplayClient, ReplayFailed
+from forewarn.replay.lines import Refused, read_lines
+from forewarn.replay.plan import Plan
+from forewarn.replay.summary import Summary
+from forewarn.replay.translate import Document, Kind, Options, Translator
+from shared.clock import Clock
+from shared.events.sources import SourceKind
+
+LANES: Final[tuple[tuple[Kind, ...], ...]] = (("order", "return"), ("credit_limit", "payment", "invoice"))
+"""Kinds of one service go one after the other, services beside each other."""
+
+
+@dataclass
+class _Chunk:
+    index: int
+    last_line: int
+    documents: dict[Kind, list[Document]] = field(default_factory=dict)
+    refused: list[Refused] = field(default_factory=list)
+
+    def add(self, found: Document | Refused) -> None:
+        if isinstance(found, Refused):
+            self.refused.append(found)
+        else:
+            self.documents.setdefault(found.kind, []).append(found)
+
+
+class Replay:
+    """One run over one file."""
+
+    def __init__(
+        self,
+        path: Path,
+        plan: Plan,
+        options: Options,
+        client: ReplayClient,
+        clock: Clock,
+        *,
+        in_flight: int = 4,
+        progress: Callable[[int], None] = lambda _line: None,
+    ) -> None:
+        self._path = path
+        self._plan = plan
+        self._options = options
+        self._client = client
+        self._clock = clock
+        self._in_flight = in_flight
+        self._progress = progress
+        self._next_line = plan.first
+        self._promised: dict[SourceKind, datetime] = {}
+        self.summary = Summary()
+
+    async def run(self) -> Summary:
+        """Send everything. Raises `ReplayFailed`; what was answered by then stays, and the run can be repeated."""
+        started = time.monotonic()
+        translator = Translator(self._options)
+        sent: deque[tuple[_Chunk, asyncio.Task[None]]] = deque()
+        try:
+            for of in self._plan.beats.kinds:
+                await self._client.declare(self._options.source, of)
+            for chunk in self._chunks(translator):
+                sent.append((chunk, asyncio.create_task(self._send(chunk), name=f"chunk-{chunk.index}")))
+                if len(sent) >= self._in_flight:
+                    await self._finish(*sent.popleft())
+            while sent:
+                await self._finish(*sent.popleft())
+        except ReplayFailed as error:
+            error.next_line = self._next_line
+            raise
+        finally:
+            for _, task in sent:
+                task.cancel()
+            await asyncio.gather(*(task for _, task in sent), return_exceptions=True)
+            self.summary.ignored_fields = dict(translator.ignored)
+            self.summary.retries = self._client.retries
+            self.summary.seconds = time.monotonic() - started
+        return self.summary
+
+    def _chunks(self, translator: Translator) -> Iterator[_Chunk]:
+        lines = read_lines(self._path, first=self._plan.first)
+        for index, group in groupby(lines, key=lambda line: self._plan.chunk_of(line.line)):
+            chunk = _Chunk(index, 0)
+            for line in group:
+                if line.line > self._plan.last:
+                    break
+                chunk.last_line = line.line
+                chunk.add(line if isinstance(line, Refused) else translator.translate(line))
+            if chunk.last_line:
+                yield chunk
+
+    async def _send(self, chunk: _Chunk) -> None:
+        try:
+            async with asyncio.TaskGroup() as lanes:
+                for kinds in LANES:
+                    lanes.create_task(self._send_lane(chunk, kinds))
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from None
+
+    async def _send_lane(self, chunk: _Chunk, kinds: tuple[Kind, ...]) -> None:
+        for kind in kinds:
+            documents = chunk.documents.get(kind)
+            if not documents:
+                continue
+            rows = await self._client.submit(kind, [document.body for document in documents])
+            for document, row in zip(documents, rows, strict=True):
+                if row.status == "refused":
+                    self.summary.refuse(Refused(document.line, row.code, row.message))
+                else:
+                    self.summary.answer(row.status)
+
+    async def _finish(self, chunk: _Chunk, task: asyncio.Task[None]) -> None:
+        """Chunks are finished in their order, so whatever a beat covers was answered."""
+        await task
+        for refused in chunk.refused:
+            self.summary.refuse(refused)
+        self.summary.read += len(chunk.refused) + sum(map(len, chunk.documents.values()))
+        for of, until in self._plan.beats.after(chunk.index).items():
+            await self._promise(of, min(until, self._clock.now()))
+        self._next_line = chunk.last_line + 1
+        self._progress(chunk.last_line)
+
+    async def _promise(self, of: SourceKind, until: datetime) -> None:
+        promised = self._promised.get(of)
+        if promised is None or until > promised:
+            await self._client.beat(self._options.source, of, until)
+            self._promised[of] = until

@@ -1,0 +1,1 @@
+"""Alerting: the warnings, their rules, states and handling."""

@@ -1,0 +1,1 @@
+"""Orders and returns, in all their states, as ERP systems push them."""

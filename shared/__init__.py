@@ -1,0 +1,1 @@
+"""What every service stands on; knows no business but the published language in `shared.events`."""

@@ -1,0 +1,1 @@
+"""PostgreSQL: connections, the unit of work, the natural-batching writer, migrations, the embedded server."""

@@ -1,0 +1,122 @@
+"""The relay: takes outbox rows to the bus, in id order per partition, and deletes exactly what was acknowledged.
+
+It selects what is present, never `id > last`: ids are handed out before commit, so a cursor would lose rows.
+"""
+
+import asyncio
+import contextlib
+from collections import defaultdict
+from typing import Any, Final
+
+import asyncpg
+import structlog
+from prometheus_client import Counter
+
+from shared.context import Context
+from shared.database.database import AWAY
+from shared.errors import Unavailable
+from shared.events import PARTITIONS, TOPICS
+from shared.messaging import outbox
+from shared.messaging.bus import Bus, BusError, BusProducer, Message
+
+QUOTA: Final = 500
+"""Rows of one partition per pass, so that a partition without a leader does not starve the others."""
+
+POLL_SECONDS: Final = 0.5
+"""Net under the wake-ups."""
+
+BACKOFF_SECONDS: Final = 0.5
+
+_PRESENT: Final = """
+select o.id, o.part, o.key, o.headers, o.payload from generate_series(0, $1::int - 1) as p cross join lateral
+    (select * from outbox where outbox.part = p order by outbox.id limit $2) as o
+"""
+_DELETE: Final = "delete from outbox where (part, id) in (select * from unnest($1::smallint[], $2::bigint[]))"
+_LEAD: Final = "select pg_try_advisory_lock(hashtext('forewarn_relay'))"
+
+SENT: Final = Counter("outbox_sent_total", "Outbox rows acknowledged by the bus", ["service"])
+
+log = structlog.get_logger(__name__)
+
+
+class Relay:
+    """The relay of one service. Several may run: one leads, and two at once would only send rows twice."""
+
+    def __init__(self, context: Context, bus: Bus, *, quota: int = QUOTA) -> None:
+        self._context = context
+        self._bus = bus
+        self._quota = quota
+        self._topic = TOPICS[context.service]
+        self._producer: BusProducer | None = None
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Send until `stop`; whatever fails is dropped and begun again from the first present row."""
+        listener = self._context.database.listener(outbox.CHANNEL)
+        try:
+            while not stop.is_set():
+                try:
+                    await self._lead(stop, listener)
+                except (*AWAY, BusError, Unavailable, asyncpg.PostgresError, TimeoutError) as error:
+                    log.warning("relay_starts_again", service=self._context.service, error=repr(error))
+                    await self._drop_producer()
+                    await asyncio.sleep(BACKOFF_SECONDS)
+        finally:
+            await self._drop_producer()
+            await listener.close()
+
+    async def _lead(self, stop: asyncio.Event, listener: Any) -> None:
+        # The lock saves work, it protects nothing: a second relay doubles rows, which consumers ignore.
+        connection = await asyncpg.connect(self._context.database.dsn, timeout=10, command_timeout=60)
+        try:
+            while not stop.is_set() and not await connection.fetchval(_LEAD):
+                await _sleep(stop, 1.0)
+            while not stop.is_set():
+                if not await self.send_present(connection):
+                    await listener.wait(POLL_SECONDS)
+        finally:
+            connection.terminate()
+
+    async def send_present(self, connection: "asyncpg.Connection[asyncpg.Record]") -> bool:
+        """One pass over all partitions; returns whether any had more rows than its quota."""
+        rows = await connection.fetch(_PRESENT, PARTITIONS, self._quota)
+        if not rows:
+            return False
+        by_part: dict[int, list[asyncpg.Record]] = defaultdict(list)
+        for row in rows:
+            by_part[row["part"]].append(row)
+        if self._producer is None:
+            self._producer = await self._bus.producer()
+        sent = await asyncio.gather(
+            *(self._send(self._producer, part, batch) for part, batch in by_part.items()), return_exceptions=True
+        )
+        acknowledged = [batch for batch in sent if not isinstance(batch, BaseException)]
+        await self._delete([row for batch in acknowledged for row in batch], connection)
+        for failure in sent:
+            if isinstance(failure, BaseException):
+                raise failure
+        return any(len(batch) == self._quota for batch in by_part.values())
+
+    async def _send(self, producer: BusProducer, part: int, rows: list[asyncpg.Record]) -> list[asyncpg.Record]:
+        await producer.send(self._topic, part, [_message(row) for row in rows])
+        return rows
+
+    async def _delete(self, rows: list[asyncpg.Record], connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+        if rows:
+            await connection.execute(_DELETE, [row["part"] for row in rows], [row["id"] for row in rows])
+            SENT.labels(self._context.service).inc(len(rows))
+
+    async def _drop_producer(self) -> None:
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            with contextlib.suppress(BusError, OSError, TimeoutError):
+                await producer.close()
+
+
+def _message(row: asyncpg.Record) -> Message:
+    key = None if row["key"] is None else str(row["key"]).encode()
+    return Message(key, row["payload"], outbox.decode_headers(row["headers"]))
+
+
+async def _sleep(stop: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)

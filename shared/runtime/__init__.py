@@ -1,0 +1,1 @@
+"""Running services: their description, the platform they run on, processes, jobs, settings and logging."""

@@ -1,0 +1,48 @@
+"""The description of a service: what it serves, consumes, publishes and does in time. It opens nothing."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from fastapi import APIRouter
+from sqlalchemy import MetaData
+
+from shared.context import Context
+from shared.messaging.consumer import Handler
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """What a service consumes: as group `forewarn.<service>`, the topics of these producers, through one handler."""
+
+    producers: tuple[str, ...]
+    handler: Handler
+    holds: tuple[str, ...] = ()
+    """Kinds it keeps as held documents; these are reconciled with their producers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Work that time causes: run under a lock of the service's database, at least `every`, or when woken.
+
+    `run` returns whether it found more to do than it did; then it is run again at once.
+    """
+
+    name: str
+    every: timedelta
+    run: Callable[[Context], Awaitable[bool]]
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One service. `metadata` holds its tables, `migrations` the folder of its Alembic scripts."""
+
+    name: str
+    metadata: MetaData
+    migrations: Path
+    routers: tuple[APIRouter, ...] = ()
+    publishes: tuple[str, ...] = ()
+    """Kinds of documents it produces."""
+    subscription: Subscription | None = None
+    jobs: tuple[Job, ...] = ()

@@ -1,0 +1,1 @@
+"""Tests of connections, migrations and the embedded server."""

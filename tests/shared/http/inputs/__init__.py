@@ -1,0 +1,1 @@
+"""Tests of input types and of reading bodies."""

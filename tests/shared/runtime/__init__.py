@@ -1,0 +1,1 @@
+"""Tests of hosts, jobs and tasks."""
