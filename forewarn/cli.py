@@ -29,6 +29,7 @@ from forewarn.platform import (
     embedded_platform,
     signing_key,
 )
+from forewarn.replay.command import replay
 from forewarn.services import all_services, service_called
 from forewarn.tokens import new_token
 from forewarn.up import Supervisor, UpError
@@ -160,6 +161,9 @@ def token(
     if unknown := [name for name in role if name not in ROLES]:
         raise ConfigurationError(f"there is no role {unknown[0]!r}; there are: {', '.join(ROLES)}")
     out.print(new_token(signing_key(_settings(data_dir=data_dir)), subject, tuple(role), days))
+
+
+app.command()(replay)
 
 
 @app.command(hidden=True)

@@ -60,11 +60,13 @@ class ReplayClient:
         self,
         http: httpx.AsyncClient,
         *,
+        backfill: bool = False,
         give_up_after: float = 120.0,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._http = http
+        self._headers = {"Content-Type": "application/json"} | ({"Forewarn-Backfill": "true"} if backfill else {})
         self._give_up_after = give_up_after
         self._sleep = sleep
         self._monotonic = monotonic
@@ -91,9 +93,7 @@ class ReplayClient:
         failed_at: float | None = None
         while True:
             try:
-                answer = await self._http.request(
-                    method, path, content=content, headers={"Content-Type": "application/json"}
-                )
+                answer = await self._http.request(method, path, content=content, headers=self._headers)
             except httpx.TransportError as error:
                 asked, trouble = None, f"cannot be reached ({type(error).__name__})"
             else:

@@ -69,7 +69,7 @@ async def _run(file: Path, plan: Plan, options: Options, give_up_after: float, a
     base_url, token = address
     headers = {"Authorization": f"Bearer {token}"}
     async with httpx.AsyncClient(base_url=base_url, headers=headers, timeout=REQUEST_SECONDS) as http:
-        client = ReplayClient(http, give_up_after=give_up_after)
+        client = ReplayClient(http, backfill=options.backfill, give_up_after=give_up_after)
         with _progress("sending", plan.lines) as advance:
 
             def finished(line: int) -> None:

@@ -112,8 +112,6 @@ class Translator:
         }
         body |= _limit(fields, body["currency"]) if of.kind == "credit_limit" else _amount(of, fields, body["currency"])
         body |= _particulars(of, fields)
-        if self._options.backfill:
-            body["backfill"] = True
         self._count_ignored(of, line.fields)
         return Document(line.line, of.kind, at, body)
 

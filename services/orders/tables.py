@@ -2,9 +2,11 @@
 
 from sqlalchemy import MetaData
 
+from shared.messaging.customers import customer_tables
 from shared.messaging.tables import consumer_tables, producer_tables
 
 METADATA = MetaData()
 
 producer_tables(METADATA)
 consumer_tables(METADATA)
+customer_tables(METADATA)

@@ -45,6 +45,7 @@ def create_app(
     )
     app.state.contexts = dict(contexts)
     app.state.verifier = verifier
+    app.state.ingests = {}
     databases = {name: database_check(context) for name, context in contexts.items()}
     routes = list(guarded([*routers, health_router({**databases, **(checks or {})}), _document_router(app)]))
     app.router.routes[:] = [RouteIndex(routes), *routes]

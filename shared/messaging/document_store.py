@@ -17,6 +17,7 @@ from shared.errors import Conflict, NotFound
 from shared.events import KINDS, SOURCE_KINDS, Beat
 from shared.events.document import Document, Event, encode
 from shared.messaging import outbox
+from shared.messaging.customers import VISIBLE
 
 EPOCH: Final = 1
 """Raised when a producer is restored from an older backup."""
@@ -88,6 +89,12 @@ update document set epoch = new.epoch, revision = new.revision, source_revision 
     amount = new.amount, live = new.live, recorded_at = new.recorded_at, data = new.data
 from {_UNNEST} where document.id = new.id
 """
+_PAGE = f"""
+{_SELECT} where kind = $1 and ($2::uuid is null or id < $2)
+    and ($3::uuid is null or party = $3 or other_party = $3)
+    and ($5::text is null or party in ({VISIBLE.format(owner="$5")}) or other_party in ({VISIBLE.format(owner="$5")}))
+order by id desc limit $4
+"""
 # In the order of ids, so that two flushes with the same documents cannot wait for each other.
 _LOCK = f"""
 {_SELECT} where (kind, key) in (select * from unnest($1::text[], $2::text[])) order by id for update
@@ -158,17 +165,17 @@ class DocumentStore:
         return [_stored(row) for row in rows]
 
     async def page(
-        self, kind: str, connection: Connection, *, after: UUID | None, limit: int, party: UUID | None = None
+        self,
+        kind: str,
+        connection: Connection,
+        *,
+        after: UUID | None,
+        limit: int,
+        party: UUID | None = None,
+        owner: str | None = None,
     ) -> list[Stored]:
-        """Documents of a kind, newest first, below the id `after`."""
-        rows = await connection.fetch(
-            f"{_SELECT} where kind = $1 and ($2::uuid is null or id < $2) and ($3::uuid is null or party = $3) "
-            "order by id desc limit $4",
-            kind,
-            after,
-            party,
-            limit,
-        )
+        """Documents of a kind, newest first, below the id `after`; with `owner` those of customers he sees."""
+        rows = await connection.fetch(_PAGE, kind, after, party, limit, owner)
         return [_stored(row) for row in rows]
 
     async def _register_sources(self, drafts: Sequence[Draft], unit: UnitOfWork) -> None:

@@ -4,6 +4,7 @@ Bounded by the outbox: when the bus is away too long, callers are told to come b
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
@@ -23,7 +24,7 @@ Accept = Callable[[Sequence[Draft], UnitOfWork], Awaitable[Sequence[Result]]]
 PATIENCE_SECONDS: Final = 2.0
 """How long a document of an own customer id nobody knows here yet may wait for the customer's event."""
 
-_KNOWN: Final = "select party from held_document where kind = 'customer' and party = any($1)"
+_KNOWN: Final = "select party from customer where party = any($1)"
 
 
 async def accept(store: DocumentStore, drafts: Sequence[Draft], unit: UnitOfWork) -> list[Result]:
@@ -32,6 +33,10 @@ async def accept(store: DocumentStore, drafts: Sequence[Draft], unit: UnitOfWork
     taken = [draft for draft in drafts if not _names(draft, unknown)]
     outcomes = iter(await store.accept(taken, unit) if taken else [])
     return [_unknown_customer() if _names(draft, unknown) else next(outcomes) for draft in drafts]
+
+
+class _DryRun(Exception):
+    """Rolls a unit of work back whose results were all that was wanted."""
 
 
 class Ingest:
@@ -55,6 +60,15 @@ class Ingest:
             await asyncio.sleep(0.1)
             for i, result in zip(waiting, await self._writer.submit_many([drafts[i] for i in waiting]), strict=True):
                 results[i] = result
+        return results
+
+    async def try_out(self, drafts: Sequence[Draft]) -> list[Result]:
+        """What would become of the drafts; nothing is kept."""
+        results: list[Result] = []
+        with contextlib.suppress(_DryRun):
+            async with self._context.database.unit_of_work() as unit:
+                results += await self._use_case(drafts, unit)
+                raise _DryRun
         return results
 
     async def _flush(self, drafts: Sequence[Draft]) -> Sequence[Result]:

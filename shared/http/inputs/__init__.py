@@ -11,6 +11,8 @@ from shared.http.inputs.amounts import (
     minor_of,
 )
 from shared.http.inputs.body import MAX_BULK_BYTES, MAX_BYTES, Reads, body, reads
+from shared.http.inputs.documents import DocumentIn, PartyIn, Source, SourceRevision
+from shared.http.inputs.documents import Number as DocumentNumber
 from shared.http.inputs.model import Input
 from shared.http.inputs.parsing import MAX_ROWS, RowError, parse_body, parse_rows
 from shared.http.inputs.text import Code, CodeRule, ExternalId, Id, LongText, Text, TextRule, digits_only
@@ -25,6 +27,8 @@ __all__ = [
     "CodeRule",
     "Currency",
     "Day",
+    "DocumentIn",
+    "DocumentNumber",
     "ExternalId",
     "Id",
     "Input",
@@ -32,10 +36,13 @@ __all__ = [
     "Money",
     "MoneyRule",
     "Number",
+    "PartyIn",
     "PositiveMoney",
     "Reads",
     "RowError",
     "SignedMoney",
+    "Source",
+    "SourceRevision",
     "Text",
     "TextRule",
     "When",

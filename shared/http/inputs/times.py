@@ -67,7 +67,8 @@ class _DayRule:
         return {"type": "string", "format": "date", "examples": ["2026-03-01"]}
 
 
-When = Annotated[datetime, _WhenRule()]
+WHEN: Final = _WhenRule()
+When = Annotated[datetime, WHEN]
 Day = Annotated[date, _DayRule()]
 
 

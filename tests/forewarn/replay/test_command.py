@@ -40,11 +40,11 @@ def invoke(*arguments: str | Path) -> tuple[int, str, str]:
 
 class TestReplayCommand:
     def test_prints_a_summary_for_scripts(self, server: FakeServer, file: Path) -> None:
-        code, out, _ = invoke(file, *ADDRESS, *ZONE, "--json", "--source", "erp/1", "--backfill")
+        code, out, _ = invoke(file, *ADDRESS, *ZONE, "--json", "--source", "erp-1", "--backfill")
         assert code == 0
         found = json.loads(out)
         assert (found["read"], found["accepted"], found["duplicate"]) == (3, 2, 1)
-        assert all(row["backfill"] and row["source"] == "erp/1" for row in server.documents.values())
+        assert all(row["source"] == "erp-1" for row in server.documents.values())
 
     def test_prints_a_summary_for_people(self, server: FakeServer, file: Path) -> None:  # noqa: ARG002
         code, out, _ = invoke(file, *ADDRESS, *ZONE)

@@ -57,9 +57,6 @@ class TestBodies:
         assert number.startswith("limit-")
         assert found == COMMON | {"valid_from": "2026-03-01T10:00:00+08:00"} | expected
 
-    def test_declared_history_is_said_on_every_row(self) -> None:
-        assert body(order(), replace(OPTIONS, backfill=True))["backfill"] is True
-
     def test_the_currency_of_the_line_goes_before_that_of_the_run(self) -> None:
         assert body(order(currency="JPY", amount=100))["amount"] == "100"
 

@@ -1,0 +1,1 @@
+"""Limits, invoices and payments: what customers owe, and how much they may."""
