@@ -21,6 +21,7 @@ from rich.markup import escape
 
 from forewarn import processes
 from forewarn.data_directory import Address, AlreadyRunning, DataDirectory, DataDirectoryError, NotRunning
+from forewarn.demo.command import demo
 from forewarn.migrate import migrate_installation, pending_revisions
 from forewarn.platform import (
     ConfigurationError,
@@ -32,7 +33,7 @@ from forewarn.platform import (
 from forewarn.replay.command import replay
 from forewarn.services import all_services, service_called
 from forewarn.tokens import new_token
-from forewarn.up import Supervisor, UpError
+from forewarn.up import PROGRAM, Supervisor, UpError
 from shared.database.database import AWAY
 from shared.database.embedded_postgres import PostgresError
 from shared.database.migrations import MigrationError
@@ -51,9 +52,6 @@ if TYPE_CHECKING:
 FAILED: Final = 1
 WRONG_USE: Final = 2
 WRONG_STATE: Final = 3
-
-PROGRAM: Final = (sys.executable, "-m", "forewarn")
-"""How `up` starts processes of this same program."""
 
 RETRY_SECONDS: Final = 1.0
 
@@ -164,6 +162,7 @@ def token(
 
 
 app.command()(replay)
+app.command()(demo)
 
 
 @app.command(hidden=True)

@@ -5,6 +5,7 @@ import contextlib
 import os
 import socket
 import subprocess
+import sys
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from datetime import timedelta
 from typing import Any, Final
@@ -23,6 +24,9 @@ from shared.runtime.host import base_url, bind
 from shared.runtime.service import Service
 from shared.runtime.tasks import Backoff, pause
 from shared.settings import Settings
+
+PROGRAM: Final = (sys.executable, "-m", "forewarn")
+"""How processes of this same program are started."""
 
 READY_SECONDS: Final = 120
 WATCH_SECONDS: Final = 0.5

@@ -54,7 +54,7 @@ class Row:
 
 
 class ReplayClient:
-    """Posts to one installation. `http` carries base URL and token."""
+    """Speaks to one installation. `http` carries base URL and token."""
 
     def __init__(
         self,
@@ -80,6 +80,21 @@ class ReplayClient:
             raise ReplayFailed("unexpected_answer", f"{PATHS[kind]}: the answer does not account for every row.")
         return [_row(result) for result in results]
 
+    async def register(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Register customers; those known with the same particulars stay as they are."""
+        await self._send("POST", "/v1/customers/bulk", rows)
+
+    async def warnings(self) -> list[dict[str, Any]]:
+        """Every warning that was not taken back, newest first."""
+        found: list[dict[str, Any]] = []
+        cursor = ""
+        while True:
+            page = await self._send("GET", f"/v1/warnings?limit=500{cursor}", None)
+            found += page["items"]
+            if page["next_cursor"] is None:
+                return found
+            cursor = f"&cursor={page['next_cursor']}"
+
     async def declare(self, source: str, of: SourceKind) -> None:
         """Say that this source speaks for the customers it names, and beats by itself."""
         await self._send("PUT", _path(source, of), {"coverage": "named", "rhythm_hours": None})
@@ -89,7 +104,7 @@ class ReplayClient:
         await self._send("POST", f"{_path(source, of)}/beats", {"complete_until": complete_until.isoformat()})
 
     async def _send(self, method: str, path: str, body: Any) -> Any:
-        content, wait = msgspec.json.encode(body), FIRST_WAIT
+        content, wait = None if body is None else msgspec.json.encode(body), FIRST_WAIT
         failed_at: float | None = None
         while True:
             try:

@@ -1,7 +1,4 @@
-"""The second pass: sends a file in chunks, several at a time, and beats for what was answered without a gap.
-
-Within a chunk limits and payments go before invoices, so that nobody looks worse in passing than he is.
-"""
+"""The second pass: sends a file in chunks, several at a time, and beats for what was answered without a gap."""
 
 import asyncio
 import time
@@ -11,32 +8,29 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
-from typing import Final
 
 from forewarn.replay.client import ReplayClient, ReplayFailed
 from forewarn.replay.lines import Refused, read_lines
 from forewarn.replay.plan import Plan
+from forewarn.replay.submission import submit
 from forewarn.replay.summary import Summary
-from forewarn.replay.translate import Document, Kind, Options, Translator
+from forewarn.replay.translate import Document, Options, Translator
 from shared.clock import Clock
 from shared.events.sources import SourceKind
-
-LANES: Final[tuple[tuple[Kind, ...], ...]] = (("order", "return"), ("credit_limit", "payment", "invoice"))
-"""Kinds of one service go one after the other, services beside each other."""
 
 
 @dataclass
 class _Chunk:
     index: int
     last_line: int
-    documents: dict[Kind, list[Document]] = field(default_factory=dict)
+    documents: list[Document] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
 
     def add(self, found: Document | Refused) -> None:
         if isinstance(found, Refused):
             self.refused.append(found)
         else:
-            self.documents.setdefault(found.kind, []).append(found)
+            self.documents.append(found)
 
 
 class Replay:
@@ -103,31 +97,18 @@ class Replay:
                 yield chunk
 
     async def _send(self, chunk: _Chunk) -> None:
-        try:
-            async with asyncio.TaskGroup() as lanes:
-                for kinds in LANES:
-                    lanes.create_task(self._send_lane(chunk, kinds))
-        except ExceptionGroup as group:
-            raise group.exceptions[0] from None
-
-    async def _send_lane(self, chunk: _Chunk, kinds: tuple[Kind, ...]) -> None:
-        for kind in kinds:
-            documents = chunk.documents.get(kind)
-            if not documents:
-                continue
-            rows = await self._client.submit(kind, [document.body for document in documents])
-            for document, row in zip(documents, rows, strict=True):
-                if row.status == "refused":
-                    self.summary.refuse(Refused(document.line, row.code, row.message))
-                else:
-                    self.summary.answer(row.status)
+        for document, row in await submit(self._client, chunk.documents):
+            if row.status == "refused":
+                self.summary.refuse(Refused(document.line, row.code, row.message))
+            else:
+                self.summary.answer(row.status)
 
     async def _finish(self, chunk: _Chunk, task: asyncio.Task[None]) -> None:
         """Chunks are finished in their order, so whatever a beat covers was answered."""
         await task
         for refused in chunk.refused:
             self.summary.refuse(refused)
-        self.summary.read += len(chunk.refused) + sum(map(len, chunk.documents.values()))
+        self.summary.read += len(chunk.refused) + len(chunk.documents)
         for of, until in self._plan.beats.after(chunk.index).items():
             await self._promise(of, min(until, self._clock.now()))
         self._next_line = chunk.last_line + 1

@@ -1,0 +1,37 @@
+"""Documents generated from the code, committed in `docs/`: `python -m forewarn.documents` writes them anew.
+
+Tests compare them with what the code says now. What stands in them is each generator's business.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+from shared.events.asyncapi import asyncapi_document
+from shared.events.schemas import schemas
+
+FOLDER: Final = Path(__file__).parent.parent / "docs"
+
+
+def documents() -> dict[str, str]:
+    """Text of every generated document, by its path in `docs/`."""
+    events = {f"schemas/{kind}.json": _json(schema) for kind, schema in schemas().items()}
+    return {"asyncapi.json": _json(asyncapi_document()), **events}
+
+
+def write(folder: Path) -> None:
+    """Write all of them into a folder; those no longer generated are left for a person to delete."""
+    for name, text in documents().items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
+def _json(content: Any) -> str:
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    write(FOLDER)
+    sys.stdout.write(f"{len(documents())} documents in {FOLDER.name}/\n")

@@ -1,0 +1,67 @@
+"""When an installation is at a quiet point: no outbox holds anything, every consumer has read its topics to the end."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+from forewarn.platform import embedded_platform
+from forewarn.services import all_services
+from shared.context import Context
+from shared.events import TOPICS
+from shared.messaging.bus import Bus, TopicPartition
+from shared.runtime.platform import Platform
+from shared.runtime.service import Service
+from shared.settings import Settings
+
+POLL_SECONDS: Final = 0.2
+QUIET_POLLS: Final = 4
+"""Looks in a row that must find nothing: a consumer's own documents go round once more."""
+
+
+class NotQuiet(Exception):
+    """There was no quiet point in time; the message says what is left."""
+
+
+async def settled(settings: Settings, seconds: float = 120) -> None:
+    """Wait for a quiet point of the embedded installation. Raises `NotQuiet`."""
+    platform = embedded_platform(settings)
+    try:
+        await wait_until_quiet(all_services(), platform, seconds)
+    finally:
+        await platform.close()
+
+
+async def wait_until_quiet(services: Sequence[Service], platform: Platform, seconds: float) -> None:
+    """Wait until nothing is on its way between these services. Raises `NotQuiet`."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    quiet = 0
+    while quiet < QUIET_POLLS:
+        left = sum([await backlog(service, platform) for service in services])
+        quiet = 0 if left else quiet + 1
+        if left and asyncio.get_running_loop().time() > deadline:
+            raise NotQuiet(f"{left} events were still on their way after {seconds:.0f} seconds")
+        await asyncio.sleep(POLL_SECONDS)
+
+
+async def backlog(service: Service, platform: Platform) -> int:
+    """Events this service has not sent, and events it has not taken in."""
+    context = platform.context(service.name)
+    return await _unsent(service, context) + await _unread(service, context, platform.bus)
+
+
+async def _unsent(service: Service, context: Context) -> int:
+    if not service.publishes:
+        return 0
+    pool = await context.database.pool()
+    return int(await pool.fetchval("select count(*) from outbox"))
+
+
+async def _unread(service: Service, context: Context, bus: Bus) -> int:
+    if service.subscription is None:
+        return 0
+    topics = [TOPICS[producer] for producer in service.subscription.producers]
+    pool = await context.database.pool()
+    rows = await pool.fetch("select topic, part, next_offset from cursor where topic = any($1)", topics)
+    read = {TopicPartition(row["topic"], row["part"]): row["next_offset"] for row in rows}
+    bounds = await bus.bounds(topics)
+    return sum(max(0, found.next - read.get(where, found.first)) for where, found in bounds.items())
