@@ -1,0 +1,87 @@
+"""One sentence about a warning, in English and Chinese with equal numbers: the same in API, inbox and demo."""
+
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple
+
+from shared.events.alerting import Warning as WarningDocument
+
+Numbers = Mapping[str, str]
+
+
+class Sentence(NamedTuple):
+    """The same statement in both languages."""
+
+    en: str
+    zh: str
+
+
+def sentence(warning: WarningDocument, name: str) -> Sentence:
+    """What the warning says about `name`: as it stands, or as it stood at its height once it has ended."""
+    numbers = warning.evidence.numbers if warning.ended_at is None else warning.spans[-1].numbers
+    said = _SAID.get(warning.code, _anything)(name, warning.scope, numbers)
+    if warning.condition == "retracted":
+        return Sentence(f"Taken back: {said.en}", f"已撤回：{said.zh}")
+    if warning.ended_at is not None:
+        en, zh = _ENDED.get(warning.end_reason or "", ("Over.", "已结束。"))
+        return Sentence(f"{said.en} {en}", f"{said.zh}{zh}")
+    return said
+
+
+_ENDED: Final = {
+    "recovered": ("Back within bounds.", "已恢复正常。"),
+    "ordered": ("He has ordered again.", "客户已重新下单。"),
+    "limit_changed": ("The limit was changed.", "额度已调整。"),
+    "rule_changed": ("The rule was changed.", "规则已调整。"),
+}
+
+
+def _credit_limit(name: str, currency: str, numbers: Numbers) -> Sentence:
+    debt, (limit_en, limit_zh) = f"{numbers['debt']} {currency}", _limit(numbers["limit"], currency)
+    en = f"{name} owes {debt}; {limit_en}."
+    zh = f"{name}欠款{debt}，{limit_zh}。"
+    if numbers["overdue_days"] != "0":
+        overdue, days = f"{numbers['overdue']} {currency}", numbers["overdue_days"]
+        en += f" {overdue} is overdue, the oldest for {days} days."
+        zh += f"逾期{overdue}，最长{days}天。"
+    return Sentence(en, zh)
+
+
+def _limit(limit: str, currency: str) -> tuple[str, str]:
+    if limit in ("none", "no_rate"):
+        return "no limit was granted", "未授予信用额度"
+    if limit == "unlimited":
+        return "his limit is unlimited", "额度不限"
+    return f"his limit is {limit} {currency}", f"信用额度为{limit} {currency}"
+
+
+def _churn(name: str, _: str, numbers: Numbers) -> Sentence:
+    last, silent = numbers["last_order_day"], numbers["silent_days"]
+    allowed, gap = numbers["allowed_days"], numbers["median_gap_days"]
+    return Sentence(
+        f"{name} has not ordered for {silent} days (last on {last}); "
+        f"he orders every {gap} days and up to {allowed} are allowed.",
+        f"{name}已{silent}天没有订单（最近一次{last}），通常每{gap}天下单一次，最长允许{allowed}天。",
+    )
+
+
+def _source_late(_: str, scope: str, numbers: Numbers) -> Sentence:
+    source, kind = numbers.get("source", scope), numbers.get("kind", "")
+    until = numbers.get("complete_until", "") or "never"
+    return Sentence(
+        f"Source {source} has promised nothing about {kind} documents since {until}; "
+        "what rests on their absence is not judged.",
+        f"数据源{source}的{kind}单据自{until}起未确认完整，依赖其缺失的预警暂停判断。",
+    )
+
+
+def _anything(name: str, scope: str, numbers: Numbers) -> Sentence:
+    figures = ", ".join(f"{key} {value}" for key, value in numbers.items())
+    about = f"{name} {scope}".strip()
+    return Sentence(f"{about}: {figures}.", f"{about}：{figures}。")
+
+
+_SAID: Final[dict[str, Callable[[str, str, Numbers], Sentence]]] = {
+    "credit_limit": _credit_limit,
+    "churn": _churn,
+    "system_source_late": _source_late,
+}
