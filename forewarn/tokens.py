@@ -1,9 +1,9 @@
 """Tokens for people: signed and verified with the installation's key."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
-from shared.clock import Clock
+from shared.clock import Clock, SystemClock
 from shared.http.auth import TokenVerifier, issue_token
 
 KEY_ID: Final = "1"
@@ -12,7 +12,7 @@ KEY_ID: Final = "1"
 
 def new_token(key: str, subject: str, roles: tuple[str, ...], days: int) -> str:
     """A token that says who somebody is and what he may, for some days."""
-    return issue_token(key.encode(), subject, roles, timedelta(days=days), datetime.now(UTC), KEY_ID)
+    return issue_token(key.encode(), subject, roles, timedelta(days=days), SystemClock().now(), KEY_ID)
 
 
 def verifier(key: str, clock: Clock) -> TokenVerifier:

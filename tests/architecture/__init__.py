@@ -1,0 +1,1 @@
+"""Rules the whole source has to keep, each of which can be seen to fail."""
