@@ -39,9 +39,9 @@ check: $(DEV) ## Lint, formatting, types, import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-bench: $(DEV) ## Measure speed against raw baselines; one of them: make bench ARGS=benchmarks/embedded_bus.py
-	@for file in $(or $(ARGS),$$(grep -l '__main__' benchmarks/*.py)); do \
-		echo "== $$file"; PYTHONPATH=. $(BIN)/python $$file || exit; done
+bench: $(DEV) ## Measure speed against raw baselines; one of them: make bench ARGS=ingest
+	@for name in $(or $(ARGS),$$(grep -l '__main__' benchmarks/*.py | xargs -n1 basename -s .py)); do \
+		echo "== $$name"; $(BIN)/python -m benchmarks.$$name || exit; done
 
 lock: $(DEV) ## Lock the packages of pyproject.toml with their hashes; newer ones: make lock ARGS=--upgrade
 	$(COMPILE) --output-file requirements/runtime.txt

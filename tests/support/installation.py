@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,8 +24,9 @@ ROOT: Final = Path(__file__).parents[2]
 class Installation:
     """One data directory and whoever supervises it."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, program: Sequence[str] = PROGRAM) -> None:
         self.data_dir = data_dir
+        self._program = program
         self.server = EmbeddedPostgres(data_dir)
         self._supervisors: list[subprocess.Popen[str]] = []
 
@@ -33,7 +34,7 @@ class Installation:
         """Start a supervisor; does not wait."""
         with (self.data_dir / "up.log").open("a") as written:
             supervisor = subprocess.Popen(
-                [*PROGRAM, "up", "--data-dir", str(self.data_dir), "--port", "0", *options],
+                [*self._program, "up", "--data-dir", str(self.data_dir), "--port", "0", *options],
                 cwd=ROOT,
                 env=environment(),
                 stdout=subprocess.PIPE,
@@ -130,9 +131,9 @@ def eventually(fact: Callable[[], bool], seconds: float = 30) -> None:
 
 
 @contextlib.contextmanager
-def installation_in(data_dir: Path) -> Iterator[Installation]:
+def installation_in(data_dir: Path, program: Sequence[str] = PROGRAM) -> Iterator[Installation]:
     """An installation that is gone with the block."""
-    installation = Installation(data_dir)
+    installation = Installation(data_dir, program)
     try:
         yield installation
     finally:
