@@ -36,19 +36,20 @@ class BatchingWriter(Generic[T, R]):
         return (await self.submit_many([item]))[0]
 
     async def submit_many(self, items: Sequence[T]) -> list[R]:
-        """The items' results in their order; they may be spread over several transactions."""
-        if len(self._waiting) + len(items) > MAX_WAITING:
+        """The items' results in their order; they may be spread over several transactions. Raises the first error.
+
+        A caller who goes away takes nothing back: his items lie in flushes that belong to others too.
+        """
+        # However large, a list is taken when nobody waits: it could never be otherwise.
+        if self._waiting and len(self._waiting) + len(items) > MAX_WAITING:
             raise Unavailable("busy", "More writes are waiting than can be served; try again.", retry_after=1)
         loop = asyncio.get_running_loop()
         futures: list[asyncio.Future[R]] = [loop.create_future() for _ in items]
         self._waiting.extend(zip(items, futures, strict=True))
         self._start()
-        # Not cancelled with the caller: the flush belongs to others too.
-        results = await asyncio.shield(asyncio.gather(*futures, return_exceptions=True))
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
-        return [result for result in results if not isinstance(result, BaseException)]
+        if futures:
+            await asyncio.wait(futures)
+        return [future.result() for future in futures]
 
     def _start(self) -> None:
         while self._waiting and len(self._running) < self._writers:
@@ -73,12 +74,15 @@ class BatchingWriter(Generic[T, R]):
             await self._flush_or_halve(batch[:middle])
             await self._flush_or_halve(batch[middle:])
             return
+        if len(results) != len(batch):
+            _fail(batch, RuntimeError(f"{len(results)} results for {len(batch)} items"))
+            return
         for (_, future), result in zip(batch, results, strict=True):
-            if not future.done():
-                future.set_result(result)
+            future.set_result(result)
 
 
 def _fail(batch: list[tuple[T, "asyncio.Future[R]"]], error: Exception) -> None:
     for _, future in batch:
-        if not future.done():
-            future.set_exception(error)
+        future.set_exception(error)
+        # Looked at once, or asyncio complains of errors whose caller has gone away.
+        future.exception()

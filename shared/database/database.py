@@ -25,6 +25,19 @@ AWAY: Final = (
 )
 """What the driver raises when the server is away; nothing was committed unless the COMMIT itself was cut off."""
 
+BLAMELESS: Final = (
+    asyncpg.TransactionRollbackError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.PostgresSystemError,
+    asyncpg.InternalServerError,
+    asyncpg.SyntaxOrAccessError,
+    asyncpg.InvalidCachedStatementError,
+    asyncpg.OutdatedSchemaCacheError,
+)
+"""Errors no data are to blame for: others were in the way, the disk is full, tables and program do not fit."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -89,9 +102,16 @@ class Database:
 
 @contextlib.contextmanager
 def unavailable_when_away() -> Iterator[None]:
-    """Turn the driver's connection errors into `database_unavailable` (503, retry after a second)."""
+    """Turn what a second attempt mends into 503: `database_unavailable`, or after a deadlock `database_busy`."""
     try:
         yield
     except AWAY as error:
+        if isinstance(error, ValueError):
+            # The driver's word for an argument it cannot encode, a kind of InterfaceError: no retry mends that.
+            raise
         log.warning("database_away", error=type(error).__name__)
         raise Unavailable("database_unavailable", "The database is away; try again.", retry_after=1) from error
+    except asyncpg.TransactionRollbackError as error:
+        log.warning("database_busy", error=type(error).__name__)
+        message = "Two writes were in each other's way; nothing was kept, try again."
+        raise Unavailable("database_busy", message, retry_after=1) from error

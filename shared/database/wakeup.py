@@ -8,6 +8,11 @@ import asyncpg
 
 RETRY_SECONDS: Final = 1.0
 
+ANSWER_SECONDS: Final = 10
+"""What connecting and a statement may take: a server that vanished without a word must not hold a waiter for ever."""
+
+_AWAY: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
+
 
 class Waker:
     """Sends at most one NOTIFY per channel at a time, on a connection of its own and outside any transaction.
@@ -31,13 +36,13 @@ class Waker:
     async def _run(self) -> None:
         while True:
             try:
-                connection = await asyncpg.connect(self._dsn, timeout=10)
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+                connection = await _connect(self._dsn)
+            except _AWAY:
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             try:
                 await self._send(connection)
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            except _AWAY:
                 continue
             finally:
                 connection.terminate()
@@ -80,9 +85,14 @@ class Listener:
     async def _connect(self) -> None:
         if self._connection is not None and not self._connection.is_closed():
             return
-        with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
-            self._connection = await asyncpg.connect(self._dsn, timeout=10)
-            await self._connection.add_listener(self._channel, self._on_notify)
+        with contextlib.suppress(*_AWAY):
+            connection = await _connect(self._dsn)
+            try:
+                await connection.add_listener(self._channel, self._on_notify)
+            except BaseException:
+                connection.terminate()
+                raise
+            self._connection = connection
             # What came before the LISTEN was not heard.
             self._heard.set()
 
@@ -94,3 +104,7 @@ class Listener:
         if self._connection is not None:
             self._connection.terminate()
             self._connection = None
+
+
+async def _connect(dsn: str) -> "asyncpg.Connection[asyncpg.Record]":
+    return await asyncpg.connect(dsn, timeout=ANSWER_SECONDS, command_timeout=ANSWER_SECONDS)

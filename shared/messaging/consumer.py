@@ -7,20 +7,20 @@ or applied is stored as a dead letter and passed, so that one bad record never b
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
-import asyncpg
 import structlog
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
 from shared.context import Context
-from shared.database.database import AWAY
+from shared.database.database import AWAY, BLAMELESS
 from shared.database.unit_of_work import UnitOfWork
 from shared.errors import Unavailable
 from shared.events import TOPICS, cloudevents
 from shared.events.document import Event
 from shared.messaging import dead_letters
 from shared.messaging.bus import Bus, BusConsumer, BusError, OffsetOutOfRange, Record, TopicPartition
+from shared.messaging.gauges import ConsumerGauges
 
 Handler = Callable[[Sequence[Event], UnitOfWork, Context], Awaitable[None]]
 """Applies a batch of events, of any kinds and parties, in the unit of work that also moves the cursor."""
@@ -31,9 +31,10 @@ POLL_SECONDS: Final = 1.0
 APPLIED: Final = Counter("consumer_applied_total", "Records applied", ["service"])
 DEAD: Final = Counter("consumer_dead_letters_total", "Records stored as dead letters", ["service"])
 HOLES: Final = Counter("consumer_offset_holes_total", "Holes in a partition accepted as real", ["service"])
+STOPPED: Final = Gauge("consumer_stopped_partitions", "Partitions whose log does not have what comes next", ["service"])
 
-_RETRY: Final = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.LockNotAvailableError)
-_TRANSIENT: Final = (*AWAY, *_RETRY, BusError, Unavailable, asyncpg.OperatorInterventionError, TimeoutError)
+_PASSING: Final = (*BLAMELESS, BusError, Unavailable, TimeoutError)
+"""No record is to blame for these: none becomes a dead letter, the batch is tried again."""
 
 _POSITIONS: Final = "select topic, part, next_offset from cursor where topic = any($1)"
 _START: Final = "insert into cursor (topic, part, next_offset) values ($1, $2, $3) on conflict do nothing"
@@ -56,14 +57,16 @@ class CursorMoved(Exception):
     """Another member has applied these records; the batch is thrown away and every partition positioned again."""
 
 
-class Hole(Exception):
-    """A record does not follow the one before it."""
+class Hole(NamedTuple):
+    """Where a record does not follow the one before it."""
 
-    def __init__(self, where: TopicPartition, expected: int, found: int) -> None:
-        super().__init__(f"{where.topic}/{where.partition}: expected {expected}, found {found}")
-        self.where = where
-        self.expected = expected
-        self.found = found
+    where: TopicPartition
+    expected: int
+    found: int
+
+
+class HoleFound(Exception):
+    """A batch has a hole that was not seen before; it is thrown away and every partition positioned again."""
 
 
 class Consumer:
@@ -76,23 +79,28 @@ class Consumer:
         self._handler = handler
         self._batch = context.settings.consumer_batch
         self._next: dict[TopicPartition, int] = {}
-        self._seen_hole: tuple[TopicPartition, int, int] | None = None
+        self._holes: set[Hole] = set()
+        self._stopped: dict[TopicPartition, int] = {}
+        self._gauges = ConsumerGauges(context, bus, self._topics)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Consume until `stop`; a client that fails is dropped, positions are read again from the database."""
         while not stop.is_set():
-            member: BusConsumer | None = None
             try:
-                member = await self._bus.consumer(f"forewarn.{self._context.service}", self._topics)
-                while not stop.is_set():
-                    await self.step(member)
-            except (CursorMoved, Hole, *_TRANSIENT) as error:
+                await self._consume(stop)
+            except (CursorMoved, HoleFound, *_PASSING, *AWAY) as error:
                 log.warning("consumer_starts_again", service=self._context.service, error=repr(error))
                 await asyncio.sleep(BACKOFF_SECONDS)
-            finally:
-                if member is not None:
-                    with contextlib.suppress(BusError, OSError, TimeoutError):
-                        await member.close()
+
+    async def _consume(self, stop: asyncio.Event) -> None:
+        member = await self._bus.consumer(f"forewarn.{self._context.service}", self._topics)
+        try:
+            while not stop.is_set():
+                await self.step(member)
+                await self._gauges.show(self._next, member.assignment())
+        finally:
+            with contextlib.suppress(BusError, OSError, TimeoutError):
+                await member.close()
 
     async def step(self, member: BusConsumer, timeout: float = POLL_SECONDS) -> int:
         """Position what is new, take one batch, apply it; returns how many records were taken."""
@@ -100,13 +108,12 @@ class Consumer:
         try:
             records = await member.poll(self._batch, timeout)
         except OffsetOutOfRange as error:
-            # History was lost or the topic was made anew: skipping would lose documents silently, so it stands still.
-            log.error("partition_stopped", service=self._context.service, error=str(error))
-            raise
+            self._stop(error)
+            return 0
         if records:
             self._check_contiguous(records)
             await self._apply_or_halve(records)
-            await member.commit(dict(self._next))
+            await member.commit({where: self._next[where] for where in self._ends(records)})
         return len(records)
 
     async def _position(self, member: BusConsumer) -> None:
@@ -125,28 +132,46 @@ class Consumer:
                 known[where] = bounds[where].first
                 await pool.execute(_START, where.topic, where.partition, known[where])
         for where in waiting:
-            self._next[where] = known[where]
-            member.seek(where, known[where])
+            if self._stopped.get(where) != known[where]:
+                self._stopped.pop(where, None)
+                self._next[where] = known[where]
+                member.seek(where, known[where])
+        STOPPED.labels(self._context.service).set(len(self._stopped))
+
+    def _stop(self, error: OffsetOutOfRange) -> None:
+        """History was lost or the topic was made anew: skipping would lose documents silently.
+
+        The partition stands still until its cursor is another; the others go on.
+        """
+        self._stopped[error.where] = self._next[error.where]
+        log.error("partition_stopped", service=self._context.service, error=str(error))
 
     def _check_contiguous(self, records: Sequence[Record]) -> None:
+        """A hole found again after fetching anew is compaction or a transaction marker, not a lost fetch."""
+        holes = self._holes_in(records)
+        new = [hole for hole in holes if hole not in self._holes or hole.found < hole.expected]
+        if new:
+            self._holes.update(new)
+            raise HoleFound(str(new[0]))
+        for hole in holes:
+            HOLES.labels(self._context.service).inc()
+            log.error("offset_hole_accepted", service=self._context.service, hole=str(hole))
+
+    def _holes_in(self, records: Sequence[Record]) -> list[Hole]:
         expected = dict(self._next)
+        holes: list[Hole] = []
         for record in records:
             where = TopicPartition(record.topic, record.partition)
-            hole = (where, expected[where], record.offset)
             if record.offset != expected[where]:
-                if self._seen_hole != hole or record.offset < expected[where]:
-                    self._seen_hole = hole
-                    raise Hole(*hole)
-                # Found again after fetching anew: compaction or a transaction marker, not a lost fetch.
-                HOLES.labels(self._context.service).inc()
-                log.error("offset_hole_accepted", where=where, expected=expected[where], found=record.offset)
+                holes.append(Hole(where, expected[where], record.offset))
             expected[where] = record.offset + 1
+        return holes
 
     async def _apply_or_halve(self, records: Sequence[Record]) -> None:
         """A batch with a bad record is applied by halves until the bad one stands alone and becomes a dead letter."""
         try:
             await self._apply(records)
-        except (CursorMoved, *_TRANSIENT):
+        except (CursorMoved, *_PASSING):
             raise
         except Exception as error:  # noqa: BLE001 - stored with the record
             if len(records) == 1:
@@ -158,32 +183,42 @@ class Consumer:
 
     async def _apply(self, records: Sequence[Record]) -> None:
         ends = self._ends(records)
+        events: list[Event] = []
         async with self._context.database.unit_of_work() as unit:
             await self._advance(ends, unit)
-            events = [await self._event(record, unit) for record in records]
-            await self._handler([event for event in events if event is not None], unit, self._context)
-        self._next |= ends
-        APPLIED.labels(self._context.service).inc(len(records))
-
-    async def _event(self, record: Record, unit: UnitOfWork) -> Event | None:
-        try:
-            return cloudevents.decode(record.headers, record.value, record.partition)
-        except cloudevents.Undecodable as error:
-            await dead_letters.store(record, "undecodable", str(error), unit)
-            DEAD.labels(self._context.service).inc()
-            return None
+            for record in records:
+                try:
+                    events.append(cloudevents.decode(record.headers, record.value, record.partition))
+                except cloudevents.Undecodable as error:
+                    await dead_letters.store(record, error, unit)
+            await self._handler(events, unit, self._context)
+        self._moved(ends)
+        APPLIED.labels(self._context.service).inc(len(events))
+        DEAD.labels(self._context.service).inc(len(records) - len(events))
 
     async def _bury(self, record: Record, error: Exception) -> None:
         ends = self._ends([record])
         async with self._context.database.unit_of_work() as unit:
             await self._advance(ends, unit)
-            await dead_letters.store(record, type(error).__name__, str(error), unit)
-        self._next |= ends
+            await dead_letters.store(record, error, unit)
+        self._moved(ends)
         DEAD.labels(self._context.service).inc()
-        log.error("dead_letter", service=self._context.service, topic=record.topic, offset=record.offset)
+        log.error(
+            "dead_letter",
+            service=self._context.service,
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            code=dead_letters.code_of(error),
+        )
 
     def _ends(self, records: Sequence[Record]) -> dict[TopicPartition, int]:
         return {TopicPartition(record.topic, record.partition): record.offset + 1 for record in records}
+
+    def _moved(self, ends: dict[TopicPartition, int]) -> None:
+        self._next |= ends
+        # The same hole after a rewind is looked at anew.
+        self._holes = {hole for hole in self._holes if hole.expected >= self._next[hole.where]}
 
     async def _advance(self, ends: dict[TopicPartition, int], unit: UnitOfWork) -> None:
         places = sorted(ends)

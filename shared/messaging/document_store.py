@@ -4,42 +4,29 @@ A change locks the document's row, adds one to its revision and writes document 
 changes nothing writes neither; nothing is deleted. What a document means is the service's business.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Final, Literal, TypeAlias
 from uuid import UUID
 
 import msgspec
 
 from shared.database.unit_of_work import Connection, UnitOfWork
 from shared.errors import Conflict, NotFound
-from shared.events import KINDS, SOURCE_KINDS, Beat
+from shared.events import SOURCE_KINDS, Beat
 from shared.events.document import Document, Event, encode
 from shared.messaging import outbox
-from shared.messaging.customers import VISIBLE
+from shared.messaging.document_rows import INSERT, LOCK, PAGE, SELECT, UPDATE, Write, columns_of, stored_in
+from shared.messaging.document_rows import Stored as Stored
 
 EPOCH: Final = 1
 """Raised when a producer is restored from an older backup."""
 
+Key: TypeAlias = tuple[str, str]
+"""Kind and natural key."""
+
 Status = Literal["accepted", "amended", "duplicate", "superseded", "differs"]
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """A document as this service holds it, with its place in the order of its revisions."""
-
-    id: UUID
-    epoch: int
-    revision: int
-    source_revision: int | None
-    reason: str
-    recorded_at: datetime
-    document: Document
-
-    @property
-    def etag(self) -> str:
-        return f"{self.epoch}.{self.revision}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +39,10 @@ class Draft:
     source: str
     source_revision: int | None = None
     """Orders what a source sends again: higher amends, equal with other content differs, lower is superseded."""
+    id: UUID | None = None
+    """Id of the document if it is new and does not take one of ours: a customer's is the same everywhere."""
+    decided: bool = False
+    """Made of the snapshot held, under its lock: replaces it, and no source revision is asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,43 +53,8 @@ class Outcome:
     stored: Stored
 
 
-@dataclass(slots=True)
-class _Write:
-    stored: Stored
-    source: str
-    previous: Document | None
-
-
-_COLUMNS = (
-    "id, kind, key, source, epoch, revision, source_revision, reason, party, other_party, at, currency, amount, "
-    "live, recorded_at, data"
-)
-_SELECT = f"select {_COLUMNS} from document"
-_UNNEST = (
-    "unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::int[], $6::int[], $7::bigint[], $8::text[], "
-    "$9::uuid[], $10::uuid[], $11::timestamptz[], $12::text[], $13::bigint[], $14::bool[], $15::timestamptz[], "
-    f"$16::bytea[]) as new ({_COLUMNS})"
-)
-_INSERT = f"""
-insert into document ({_COLUMNS}) select {_COLUMNS} from {_UNNEST}
-on conflict (kind, key) do nothing returning id
-"""
-_UPDATE = f"""
-update document set epoch = new.epoch, revision = new.revision, source_revision = new.source_revision,
-    reason = new.reason, party = new.party, other_party = new.other_party, at = new.at, currency = new.currency,
-    amount = new.amount, live = new.live, recorded_at = new.recorded_at, data = new.data
-from {_UNNEST} where document.id = new.id
-"""
-_PAGE = f"""
-{_SELECT} where kind = $1 and ($2::uuid is null or id < $2)
-    and ($3::uuid is null or party = $3 or other_party = $3)
-    and ($5::text is null or party in ({VISIBLE.format(owner="$5")}) or other_party in ({VISIBLE.format(owner="$5")}))
-order by id desc limit $4
-"""
-# In the order of ids, so that two flushes with the same documents cannot wait for each other.
-_LOCK = f"""
-{_SELECT} where (kind, key) in (select * from unnest($1::text[], $2::text[])) order by id for update
-"""
+class _Raced(Exception):
+    """Another transaction made one of these documents after we had looked for it."""
 
 
 class DocumentStore:
@@ -110,32 +66,35 @@ class DocumentStore:
     async def accept(self, drafts: Sequence[Draft], unit: UnitOfWork) -> list[Outcome]:
         """Take snapshots as facts, each against what is held under its natural key. One outcome per draft, in order."""
         await self._register_sources(drafts, unit)
-        held = await self._lock([(draft.document.kind, draft.document.natural_key) for draft in drafts], unit)
+        keys = {(draft.document.kind, draft.document.natural_key) for draft in drafts}
         while True:
-            outcomes, writes = _decide(drafts, held, unit)
-            lost = await self._write(writes, unit)
-            if not lost:
-                await self._publish(writes.values(), unit)
-                return outcomes
-            # Another transaction made these documents meanwhile; it has committed, so now they can be locked.
-            held |= await self._lock(lost, unit)
+            try:
+                # A savepoint: who begins again gives back every row and key that others may be waiting for.
+                async with unit.connection.transaction():
+                    held = await self.lock(keys, unit)
+                    outcomes, writes = _decide(drafts, held, unit)
+                    await self._write(writes, unit)
+            except _Raced:
+                continue
+            await self._publish(writes.values(), unit)
+            return outcomes
 
     async def change(
         self, kind: str, id_: UUID, unit: UnitOfWork, change: Callable[[Stored], tuple[Document, str]]
     ) -> Stored:
         """Lock a document and replace its snapshot by what `change` makes of it: (snapshot, reason)."""
-        row = await unit.connection.fetchrow(f"{_SELECT} where kind = $1 and id = $2 for update", kind, id_)
+        row = await unit.connection.fetchrow(f"{SELECT} where kind = $1 and id = $2 for update", kind, id_)
         if row is None:
             raise _not_found(kind)
-        stored = _stored(row)
+        stored = stored_in(row)
         document, reason = change(stored)
-        if encode(document) == row["data"]:
+        if document == stored.document:
             return stored
         if document.natural_key != stored.document.natural_key:
             raise Conflict("identity_changed", "Number and source of a document never change; send a new document.")
         new = _next(stored, document, reason, stored.source_revision, unit.now)
-        write = _Write(stored=new, source=row["source"], previous=stored.document)
-        await unit.connection.execute(_UPDATE, *_columns([write]))
+        write = Write(stored=new, source=row["source"], previous=stored.document)
+        await unit.connection.execute(UPDATE, *columns_of([write]))
         await self._publish([write], unit)
         return new
 
@@ -145,24 +104,35 @@ class DocumentStore:
             kind, id_, unit, lambda held: (msgspec.structs.replace(held.document, live=False), "retracted")
         )
 
+    async def lock(self, keys: Iterable[Key], unit: UnitOfWork) -> dict[Key, Stored]:
+        """What is held under these (kind, natural key), locked until the transaction ends."""
+        wanted = sorted(set(keys))
+        rows = await unit.connection.fetch(LOCK, [kind for kind, _ in wanted], [key for _, key in wanted])
+        return {(row["kind"], row["key"]): stored_in(row) for row in rows}
+
     async def get(self, kind: str, id_: UUID, connection: Connection) -> Stored:
         """One document. Raises `<kind>_not_found`."""
-        row = await connection.fetchrow(f"{_SELECT} where kind = $1 and id = $2", kind, id_)
+        row = await connection.fetchrow(f"{SELECT} where kind = $1 and id = $2", kind, id_)
         if row is None:
             raise _not_found(kind)
-        return _stored(row)
+        return stored_in(row)
+
+    async def some(self, kind: str, ids: Collection[UUID], connection: Connection) -> dict[UUID, Stored]:
+        """Those of the documents that exist, by id."""
+        rows = await connection.fetch(f"{SELECT} where kind = $1 and id = any($2)", kind, list(ids))
+        return {row["id"]: stored_in(row) for row in rows}
 
     async def find(self, kind: str, key: str, connection: Connection) -> Stored | None:
         """The document with this natural key, if there is one."""
-        row = await connection.fetchrow(f"{_SELECT} where kind = $1 and key = $2", kind, key)
-        return None if row is None else _stored(row)
+        row = await connection.fetchrow(f"{SELECT} where kind = $1 and key = $2", kind, key)
+        return None if row is None else stored_in(row)
 
     async def of_party(self, kinds: Sequence[str], party: UUID, connection: Connection) -> list[Stored]:
         """Every document of these kinds that names the party, oldest first."""
         rows = await connection.fetch(
-            f"{_SELECT} where kind = any($1) and (party = $2 or other_party = $2) order by at, id", kinds, party
+            f"{SELECT} where kind = any($1) and (party = $2 or other_party = $2) order by at, id", kinds, party
         )
-        return [_stored(row) for row in rows]
+        return [stored_in(row) for row in rows]
 
     async def page(
         self,
@@ -175,8 +145,8 @@ class DocumentStore:
         owner: str | None = None,
     ) -> list[Stored]:
         """Documents of a kind, newest first, below the id `after`; with `owner` those of customers he sees."""
-        rows = await connection.fetch(_PAGE, kind, after, party, limit, owner)
-        return [_stored(row) for row in rows]
+        rows = await connection.fetch(PAGE, kind, after, party, limit, owner)
+        return [stored_in(row) for row in rows]
 
     async def _register_sources(self, drafts: Sequence[Draft], unit: UnitOfWork) -> None:
         """The first document of a source makes the source known; until its first beat it keeps absence unjudged."""
@@ -199,31 +169,19 @@ class DocumentStore:
             ]
             await self.accept([Draft(beat, "activated", "declared", beat.source) for beat in beats], unit)
 
-    async def _lock(self, keys: Iterable[tuple[str, str]], unit: UnitOfWork) -> dict[tuple[str, str], Stored]:
-        wanted = sorted(set(keys))
-        rows = await unit.connection.fetch(_LOCK, [kind for kind, _ in wanted], [key for _, key in wanted])
-        return {(row["kind"], row["key"]): _stored(row) for row in rows}
-
-    async def _write(self, writes: dict[tuple[str, str], _Write], unit: UnitOfWork) -> list[tuple[str, str]]:
-        """Insert and update; returns the natural keys somebody else inserted first (then nothing may be kept)."""
+    async def _write(self, writes: Mapping[Key, Write], unit: UnitOfWork) -> None:
         # In the order of natural keys, so that two flushes with the same new documents cannot wait for each other.
         new = [writes[key] for key in sorted(writes) if writes[key].previous is None]
         changed = [write for write in writes.values() if write.previous is not None]
-        if new:
-            inserted = {row["id"] for row in await unit.connection.fetch(_INSERT, *_columns(new))}
-            lost = [write for write in new if write.stored.id not in inserted]
-            if lost:
-                # They were never committed: the whole batch is decided again once the others' rows are locked.
-                await unit.connection.execute("delete from document where id = any($1)", list(inserted))
-                return [(write.stored.document.kind, write.stored.document.natural_key) for write in lost]
+        if new and len(await unit.connection.fetch(INSERT, *columns_of(new))) < len(new):
+            raise _Raced
         if changed:
-            await unit.connection.execute(_UPDATE, *_columns(changed))
-        return []
+            await unit.connection.execute(UPDATE, *columns_of(changed))
 
-    async def _publish(self, writes: Iterable[_Write], unit: UnitOfWork) -> None:
-        await outbox.append([self._outgoing(write) for write in writes], unit)
+    async def _publish(self, writes: Iterable[Write], unit: UnitOfWork) -> None:
+        await outbox.append([self._outgoing(write) for write in writes if write.publish], unit)
 
-    def _outgoing(self, write: _Write) -> outbox.Outgoing:
+    def _outgoing(self, write: Write) -> outbox.Outgoing:
         stored = write.stored
         named = [*(write.previous.parties() if write.previous else ()), *stored.document.parties()]
         event = Event(
@@ -241,82 +199,42 @@ class DocumentStore:
 
 
 def _decide(
-    drafts: Sequence[Draft], held: dict[tuple[str, str], Stored], unit: UnitOfWork
-) -> tuple[list[Outcome], dict[tuple[str, str], _Write]]:
+    drafts: Sequence[Draft], held: Mapping[Key, Stored], unit: UnitOfWork
+) -> tuple[list[Outcome], dict[Key, Write]]:
     """Outcome per draft, and the last state per document that is to be written."""
-    before = dict(held)
     current = dict(held)
     outcomes: list[Outcome] = []
-    writes: dict[tuple[str, str], _Write] = {}
+    writes: dict[Key, Write] = {}
     for draft in drafts:
         key = (draft.document.kind, draft.document.natural_key)
         outcome = _compare(draft, current.get(key), unit)
         outcomes.append(outcome)
-        if outcome.status in ("accepted", "amended"):
+        if outcome.stored is not current.get(key):
             current[key] = outcome.stored
-            previous = before.get(key)
-            writes[key] = _Write(outcome.stored, draft.source, previous.document if previous else None)
+            previous = held[key].document if key in held else None
+            publish = outcome.status != "duplicate" or (key in writes and writes[key].publish)
+            writes[key] = Write(outcome.stored, draft.source, previous, publish)
     return outcomes, writes
 
 
 def _compare(draft: Draft, held: Stored | None, unit: UnitOfWork) -> Outcome:
     if held is None:
-        stored = Stored(unit.new_id(), EPOCH, 1, draft.source_revision, draft.reason, unit.now, draft.document)
+        id_ = draft.id or unit.new_id()
+        stored = Stored(id_, EPOCH, 1, draft.source_revision, draft.reason, unit.now, draft.document)
         return Outcome("accepted", stored)
-    if draft.document == held.document and draft.source_revision in (None, held.source_revision):
-        return Outcome("duplicate", held)
     sent, known = draft.source_revision, held.source_revision
-    if sent is None or sent == known:
-        return Outcome("differs", held)
-    if known is not None and sent < known:
+    if sent is not None and known is not None and sent < known:
         return Outcome("superseded", held)
+    if draft.document == held.document:
+        # A higher number on the same content is remembered, or a lower one that comes late would count as an amendment.
+        return Outcome("duplicate", held if sent in (None, known) else replace(held, source_revision=sent))
+    if sent in (None, known) and not draft.decided:
+        return Outcome("differs", held)
     return Outcome("amended", _next(held, draft.document, draft.amend_reason, sent, unit.now))
 
 
 def _next(held: Stored, document: Document, reason: str, source_revision: int | None, now: datetime) -> Stored:
     return Stored(held.id, EPOCH, held.revision + 1, source_revision, reason, now, document)
-
-
-def _stored(row: Any) -> Stored:
-    document = msgspec.json.decode(row["data"], type=KINDS[row["kind"]])
-    return Stored(
-        row["id"],
-        row["epoch"],
-        row["revision"],
-        row["source_revision"],
-        row["reason"],
-        row["recorded_at"],
-        document,
-    )
-
-
-def _columns(writes: Sequence[_Write]) -> tuple[list[Any], ...]:
-    rows = [_row(write) for write in writes]
-    return tuple(list(column) for column in zip(*rows, strict=True))
-
-
-def _row(write: _Write) -> tuple[Any, ...]:
-    stored, document = write.stored, write.stored.document
-    parties = document.parties()
-    currency, amount = document.sums()
-    return (
-        stored.id,
-        document.kind,
-        document.natural_key,
-        write.source,
-        stored.epoch,
-        stored.revision,
-        stored.source_revision,
-        stored.reason,
-        parties[0].id if parties else None,
-        parties[1].id if len(parties) > 1 else None,
-        document.at,
-        currency,
-        amount,
-        document.live,
-        stored.recorded_at,
-        encode(document),
-    )
 
 
 def _not_found(kind: str) -> NotFound:

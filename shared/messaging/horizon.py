@@ -7,23 +7,31 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, get_args
 from uuid import UUID
 
 from shared.database.unit_of_work import Connection
 from shared.events import PARTITIONS
+from shared.events.sources import SourceKind
+from shared.messaging.dead_letters import FREEZING
 from shared.messaging.partitions import partition_of
 
-_BEATS: Final = "select source, of, part, coverage, complete_until from beat where retired_at is null"
+_BEATS: Final = """
+select source, of, part, coverage, complete_until, retired_at from beat order by epoch, revision
+"""
 _DELIVERED: Final = "select party, of, source from party_source where party = any($1)"
-_LETTERS: Final = """
-select distinct party, part from dead_letter where resolved_at is null and (party is null or party = any($1))
+_LETTERS: Final = f"""
+select distinct party, part from dead_letter as letter
+where (party is null or party = any($1)) and ({FREEZING}) order by party, part
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """What keeps absence of a kind from being judged further: a code and the source or place it is about."""
+    """What keeps absence of a kind from being judged further: a code and the source or place it is about.
+
+    `dead_letter`, `no_source` and `source_silent` close it; `source` names whose promise the horizon is.
+    """
 
     code: str
     subject: str
@@ -38,9 +46,25 @@ class Horizon:
 
 
 @dataclass(frozen=True, slots=True)
-class _Promise:
-    coverage: str
-    until: dict[int, datetime | None]
+class _Source:
+    """One source of one kind, by what its newest beat says in each partition."""
+
+    name: str
+    beats: Mapping[int, Any]
+    newest: Any
+
+    def in_part(self, part: int) -> Any:
+        """What it has said there; where it has said nothing yet, it is as elsewhere, but promises nothing."""
+        return self.beats.get(part) or {**self.newest, "complete_until": None, "retired_at": None}
+
+    def counts(self, parts: Iterable[int], *, delivered: bool) -> dict[int, datetime | None]:
+        """What it promises in the partitions where it holds the horizon of somebody."""
+        said = {part: self.in_part(part) for part in parts}
+        return {
+            part: beat["complete_until"]
+            for part, beat in said.items()
+            if beat["retired_at"] is None and (delivered or beat["coverage"] == "all")
+        }
 
 
 async def load(groups: Iterable[frozenset[UUID]], connection: Connection) -> dict[frozenset[UUID], Horizon]:
@@ -48,48 +72,52 @@ async def load(groups: Iterable[frozenset[UUID]], connection: Connection) -> dic
 
     W(group, kind) is the minimum over the unretired sources that serve everyone and those that delivered that kind for
     a member, over all members' partitions; with none, absence is not judged. An open dead letter of a member, or one
-    without a readable key in a member's partition, closes all kinds.
+    without a readable key in a member's partition, closes all kinds. To be asked under the row locks of the group.
     """
     wanted = set(groups)
     members = sorted({member for group in wanted for member in group})
-    promises = _promises(await connection.fetch(_BEATS))
+    sources = _sources(await connection.fetch(_BEATS))
     delivered: dict[UUID, set[tuple[str, str]]] = defaultdict(set)
     for row in await connection.fetch(_DELIVERED, members):
         delivered[row["party"]].add((row["of"], row["source"]))
     letters = await connection.fetch(_LETTERS, members)
-    return {group: _of_group(group, promises, delivered, letters) for group in wanted}
+    return {group: _of_group(group, sources, delivered, letters) for group in wanted}
 
 
-def _promises(rows: Sequence[Any]) -> dict[tuple[str, str], _Promise]:
-    promises: dict[tuple[str, str], _Promise] = {}
-    for row in rows:
-        promise = promises.setdefault((row["of"], row["source"]), _Promise(row["coverage"], {}))
-        promise.until[row["part"]] = row["complete_until"]
-    return promises
+def _sources(beats: Sequence[Any]) -> dict[str, list[_Source]]:
+    """Sources by kind."""
+    by_source: dict[tuple[str, str], list[Any]] = defaultdict(list)
+    for beat in beats:
+        by_source[beat["of"], beat["source"]].append(beat)
+    sources: dict[str, list[_Source]] = defaultdict(list)
+    for (kind, name), said in sorted(by_source.items()):
+        sources[kind].append(_Source(name, {beat["part"]: beat for beat in said}, said[-1]))
+    return sources
 
 
 def _of_group(
     group: frozenset[UUID],
-    promises: Mapping[tuple[str, str], _Promise],
+    sources: Mapping[str, Sequence[_Source]],
     delivered: Mapping[UUID, set[tuple[str, str]]],
     letters: Sequence[Any],
 ) -> Horizon:
-    parts = {partition_of(str(member).encode(), PARTITIONS) for member in group}
-    frozen = _frozen(group, parts, letters)
+    parts = sorted({partition_of(str(member).encode(), PARTITIONS) for member in group})
+    until: dict[str, datetime | None] = dict.fromkeys(get_args(SourceKind))
+    reasons: dict[str, tuple[Reason, ...]] = dict.fromkeys(until, _frozen(group, parts, letters))
+    if any(reasons.values()):
+        return Horizon(until, reasons)
     named = {pair for member in group for pair in delivered.get(member, ())}
-    until: dict[str, datetime | None] = {}
-    reasons: dict[str, tuple[Reason, ...]] = {}
-    for kind in sorted({of for of, _ in promises}):
-        relevant = {
-            source: promise
-            for (of, source), promise in promises.items()
-            if of == kind and (promise.coverage == "all" or (of, source) in named)
+    for kind in until:
+        promises = {
+            source.name: promised
+            for source in sources.get(kind, ())
+            if (promised := source.counts(parts, delivered=(kind, source.name) in named))
         }
-        until[kind], reasons[kind] = _of_kind(relevant, parts, frozen)
+        until[kind], reasons[kind] = _of_kind(promises)
     return Horizon(until, reasons)
 
 
-def _frozen(group: frozenset[UUID], parts: set[int], letters: Sequence[Any]) -> tuple[Reason, ...]:
+def _frozen(group: frozenset[UUID], parts: Sequence[int], letters: Sequence[Any]) -> tuple[Reason, ...]:
     return tuple(
         Reason("dead_letter", str(letter["party"] or f"partition {letter['part']}"))
         for letter in letters
@@ -97,24 +125,12 @@ def _frozen(group: frozenset[UUID], parts: set[int], letters: Sequence[Any]) -> 
     )
 
 
-def _of_kind(
-    relevant: Mapping[str, _Promise], parts: set[int], frozen: tuple[Reason, ...]
-) -> tuple[datetime | None, tuple[Reason, ...]]:
-    if frozen:
-        return None, frozen
-    if not relevant:
+def _of_kind(promises: Mapping[str, Mapping[int, datetime | None]]) -> tuple[datetime | None, tuple[Reason, ...]]:
+    if not promises:
         return None, (Reason("no_source", ""),)
-    silent = tuple(
-        Reason("source_silent", source)
-        for source, promise in sorted(relevant.items())
-        if any(promise.until.get(part) is None for part in parts)
-    )
+    silent = tuple(Reason("source_silent", name) for name, said in promises.items() if None in said.values())
     if silent:
         return None, silent
-    earliest = {source: min(_known(promise.until, parts)) for source, promise in relevant.items()}
+    earliest = {name: min(filter(None, said.values())) for name, said in promises.items()}
     until = min(earliest.values())
-    return until, tuple(Reason("source", source) for source in sorted(earliest) if earliest[source] == until)
-
-
-def _known(until: Mapping[int, datetime | None], parts: set[int]) -> list[datetime]:
-    return [instant for part in parts if (instant := until[part]) is not None]
+    return until, tuple(Reason("source", name) for name in earliest if earliest[name] == until)

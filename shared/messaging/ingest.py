@@ -7,48 +7,56 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from typing import Final, Generic, TypeVar
 from uuid import UUID
 
 from shared.context import Context
 from shared.database.batching import BatchingWriter
 from shared.database.unit_of_work import Connection, UnitOfWork
-from shared.errors import ForewarnError, InvalidInput, Unavailable
+from shared.errors import ForewarnError, InvalidInput, TooLarge, Unavailable
+from shared.events.document import encode
+from shared.messaging import outbox
 from shared.messaging.document_store import DocumentStore, Draft, Outcome
 
 Result = Outcome | ForewarnError
 """What became of one document; failures of documents are returned, not raised."""
 
-Accept = Callable[[Sequence[Draft], UnitOfWork], Awaitable[Sequence[Result]]]
+D = TypeVar("D")
+"""What a service takes as a document to be: a draft, or what drafts are made of."""
+
+Accept = Callable[[Sequence[D], UnitOfWork], Awaitable[Sequence[Result]]]
 
 PATIENCE_SECONDS: Final = 2.0
 """How long a document of an own customer id nobody knows here yet may wait for the customer's event."""
 
+_COUNT: Final = "select count(*) from (select from outbox limit $1)"
 _KNOWN: Final = "select party from customer where party = any($1)"
 
 
 async def accept(store: DocumentStore, drafts: Sequence[Draft], unit: UnitOfWork) -> list[Result]:
-    """Take documents as facts, unless they name a customer by an id of ours that does not exist."""
+    """Take documents as facts, unless they name a customer by an id of ours that does not exist, or are too large."""
     unknown = await _unknown_parties(drafts, unit.connection)
-    taken = [draft for draft in drafts if not _names(draft, unknown)]
+    refusals = [_refusal(draft, unknown) for draft in drafts]
+    taken = [draft for draft, refusal in zip(drafts, refusals, strict=True) if refusal is None]
     outcomes = iter(await store.accept(taken, unit) if taken else [])
-    return [_unknown_customer() if _names(draft, unknown) else next(outcomes) for draft in drafts]
+    return [refusal or next(outcomes) for refusal in refusals]
 
 
 class _DryRun(Exception):
     """Rolls a unit of work back whose results were all that was wanted."""
 
 
-class Ingest:
+class Ingest(Generic[D]):
     """Takes documents into one service, many callers to a transaction."""
 
-    def __init__(self, context: Context, use_case: Accept) -> None:
+    def __init__(self, context: Context, use_case: Accept[D]) -> None:
         self._context = context
         self._use_case = use_case
-        self._writer: BatchingWriter[Draft, Result] = BatchingWriter(self._flush)
+        self._writer: BatchingWriter[D, Result] = BatchingWriter(self._flush)
         self._counted_at = -1.0
+        self._full = False
 
-    async def accept(self, drafts: Sequence[Draft]) -> list[Result]:
+    async def accept(self, drafts: Sequence[D]) -> list[Result]:
         """One result per draft, once they are durable. Raises `outbox_full` and `database_unavailable` (503)."""
         await self._check_outbox()
         results = await self._writer.submit_many(drafts)
@@ -62,7 +70,7 @@ class Ingest:
                 results[i] = result
         return results
 
-    async def try_out(self, drafts: Sequence[Draft]) -> list[Result]:
+    async def try_out(self, drafts: Sequence[D]) -> list[Result]:
         """What would become of the drafts; nothing is kept."""
         results: list[Result] = []
         with contextlib.suppress(_DryRun):
@@ -71,20 +79,19 @@ class Ingest:
                 raise _DryRun
         return results
 
-    async def _flush(self, drafts: Sequence[Draft]) -> Sequence[Result]:
+    async def _flush(self, drafts: Sequence[D]) -> Sequence[Result]:
         async with self._context.database.unit_of_work() as unit:
             return await self._use_case(drafts, unit)
 
     async def _check_outbox(self) -> None:
         """Counted at most once a second, and no further than the bound."""
-        if time.monotonic() - self._counted_at < 1:
-            return
-        limit = self._context.settings.outbox_limit
-        async with self._context.database.unit_of_work() as unit:
-            count = await unit.connection.fetchval("select count(*) from (select from outbox limit $1)", limit + 1)
-        if count > limit:
+        if time.monotonic() - self._counted_at >= 1:
+            self._counted_at = time.monotonic()
+            limit = self._context.settings.outbox_limit
+            async with self._context.database.unit_of_work() as unit:
+                self._full = await unit.connection.fetchval(_COUNT, limit + 1) > limit
+        if self._full:
             raise Unavailable("outbox_full", "The event bus has been away too long; try again later.", retry_after=30)
-        self._counted_at = time.monotonic()
 
 
 async def _unknown_parties(drafts: Sequence[Draft], connection: Connection) -> set[UUID]:
@@ -95,16 +102,16 @@ async def _unknown_parties(drafts: Sequence[Draft], connection: Connection) -> s
     return own - {row["party"] for row in await connection.fetch(_KNOWN, list(own))}
 
 
-def _names(draft: Draft, parties: set[UUID]) -> bool:
-    return bool(parties) and any(party.id in parties for party in draft.document.parties())
-
-
-def _unknown_customer() -> InvalidInput:
-    return InvalidInput(
-        "unknown_customer",
-        "No customer has this id. Register him first, or name him by source and external_id.",
-        retry_after=2,
-    )
+def _refusal(draft: Draft, unknown: set[UUID]) -> ForewarnError | None:
+    if unknown and any(party.id in unknown for party in draft.document.parties()):
+        return InvalidInput(
+            "unknown_customer",
+            "No customer has this id. Register him first, or name him by source and external_id.",
+            retry_after=2,
+        )
+    if len(encode(draft.document)) > outbox.MAX_PAYLOAD:
+        return TooLarge("document_too_large", f"A document may have at most {outbox.MAX_PAYLOAD} bytes.")
+    return None
 
 
 def _is_unknown_customer(result: Result) -> bool:

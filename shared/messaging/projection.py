@@ -11,11 +11,14 @@ from typing import Any, Final
 from uuid import UUID
 
 import msgspec
+import structlog
+from prometheus_client import Counter
 
 from shared.database.unit_of_work import Connection
 from shared.events import KINDS, SOURCE_KINDS
 from shared.events.document import Document, Event
 from shared.events.sources import Beat
+from shared.messaging import dead_letters
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +66,15 @@ _DELIVERED: Final = """
 insert into party_source (party, of, source)
 select * from unnest($1::uuid[], $2::text[], $3::text[]) on conflict do nothing
 """
-_FREED: Final = """
-update dead_letter set resolved_at = now() from unnest($1::uuid[], $2::int[], $3::int[]) as new (id, epoch, revision)
-where dead_letter.document = new.id and dead_letter.resolved_at is null
-    and (dead_letter.epoch, dead_letter.revision) <= (new.epoch, new.revision)
+_HELD_AT: Final = """
+select held.id, held.epoch, held.revision, held.data
+from held_document as held join unnest($1::uuid[], $2::int[], $3::int[]) as new (id, epoch, revision)
+    using (id, epoch, revision)
 """
+
+FORKS: Final = Counter("consumer_forks_total", "Revisions that came with other content than the one held", ["kind"])
+
+log = structlog.get_logger(__name__)
 
 
 async def apply(events: Sequence[Event], connection: Connection) -> list[Change]:
@@ -76,16 +83,17 @@ async def apply(events: Sequence[Event], connection: Connection) -> list[Change]
     Raises `BadSnapshot` if any snapshot cannot be read: nothing of the batch may then be kept.
     """
     await _apply_beats([event for event in events if event.kind == Beat.kind], connection)
-    newest = _newest(event for event in events if event.kind != Beat.kind)
+    documents = [event for event in events if event.kind != Beat.kind]
+    newest = {event.id: event for event in _newest(documents)}
     if not newest:
         return []
-    documents = {event.id: _decode(event) for event in newest}
-    rows = [_row(event, documents[event.id]) for event in newest]
+    snapshots = {event.id: _decode(event) for event in newest.values()}
+    rows = [_row(event, snapshots[event.id]) for event in newest.values()]
     changed = await connection.fetch(_APPLY, *(list(column) for column in zip(*rows, strict=True)))
-    await _remember_sources([documents[row["id"]] for row in changed], connection)
-    await _free_letters(newest, connection)
-    by_id = {event.id: event for event in newest}
-    return [_change(row, by_id[row["id"]], documents[row["id"]]) for row in changed]
+    await _remember_sources([snapshots[row["id"]] for row in changed], connection)
+    applied = {newest[row["id"]] for row in changed}
+    await _look_for_forks([event for event in documents if event not in applied], connection)
+    return [_change(row, newest[row["id"]], snapshots[row["id"]]) for row in changed]
 
 
 def _newest(events: Iterable[Event]) -> list[Event]:
@@ -161,6 +169,7 @@ async def _apply_beats(events: Sequence[Event], connection: Connection) -> None:
             for place, (event, beat) in sorted(newest.items(), key=lambda item: item[0])
         ]
         await connection.execute(_BEATS, *(list(column) for column in zip(*rows, strict=True)))
+        await dead_letters.resolve_beats([event for event, _ in newest.values()], connection)
 
 
 async def _remember_sources(documents: Iterable[Document], connection: Connection) -> None:
@@ -175,12 +184,15 @@ async def _remember_sources(documents: Iterable[Document], connection: Connectio
         await connection.execute(_DELIVERED, *(list(column) for column in zip(*sorted(delivered), strict=True)))
 
 
-async def _free_letters(events: Sequence[Event], connection: Connection) -> None:
-    """A revision that could be applied answers the dead letters of the revisions before it."""
-    if await connection.fetchval("select exists (select from dead_letter where resolved_at is null)"):
-        await connection.execute(
-            _FREED,
-            [event.id for event in events],
-            [event.epoch for event in events],
-            [event.revision for event in events],
-        )
+async def _look_for_forks(repeated: Sequence[Event], connection: Connection) -> None:
+    """One revision with two contents: its producer was restored from a backup without a new epoch. Only a person can
+    tell which is true, so it is said aloud and what was held stays."""
+    if not repeated:
+        return
+    columns = [[event.id for event in repeated], [event.epoch for event in repeated]]
+    rows = await connection.fetch(_HELD_AT, *columns, [event.revision for event in repeated])
+    held = {(row["id"], row["epoch"], row["revision"]): row["data"] for row in rows}
+    for event in repeated:
+        if held.get((event.id, *event.version), event.data) != event.data:
+            FORKS.labels(event.kind).inc()
+            log.error("fork", kind=event.kind, document=str(event.id), revision=event.revision)

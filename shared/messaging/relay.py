@@ -6,6 +6,7 @@ It selects what is present, never `id > last`: ids are handed out before commit,
 import asyncio
 import contextlib
 from collections import defaultdict
+from operator import itemgetter
 from typing import Any, Final
 
 import asyncpg
@@ -18,6 +19,7 @@ from shared.errors import Unavailable
 from shared.events import PARTITIONS, TOPICS
 from shared.messaging import outbox
 from shared.messaging.bus import Bus, BusError, BusProducer, Message
+from shared.messaging.gauges import OutboxGauges
 
 QUOTA: Final = 500
 """Rows of one partition per pass, so that a partition without a leader does not starve the others."""
@@ -48,6 +50,7 @@ class Relay:
         self._quota = quota
         self._topic = TOPICS[context.service]
         self._producer: BusProducer | None = None
+        self._gauges = OutboxGauges(context)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Send until `stop`; whatever fails is dropped and begun again from the first present row."""
@@ -58,10 +61,10 @@ class Relay:
                     await self._lead(stop, listener)
                 except (*AWAY, BusError, Unavailable, asyncpg.PostgresError, TimeoutError) as error:
                     log.warning("relay_starts_again", service=self._context.service, error=repr(error))
-                    await self._drop_producer()
+                    await self.drop_producer()
                     await asyncio.sleep(BACKOFF_SECONDS)
         finally:
-            await self._drop_producer()
+            await self.drop_producer()
             await listener.close()
 
     async def _lead(self, stop: asyncio.Event, listener: Any) -> None:
@@ -71,41 +74,49 @@ class Relay:
             while not stop.is_set() and not await connection.fetchval(_LEAD):
                 await _sleep(stop, 1.0)
             while not stop.is_set():
+                await self._gauges.show(connection)
                 if not await self.send_present(connection):
                     await listener.wait(POLL_SECONDS)
         finally:
             connection.terminate()
 
     async def send_present(self, connection: "asyncpg.Connection[asyncpg.Record]") -> bool:
-        """One pass over all partitions; returns whether any had more rows than its quota."""
-        rows = await connection.fetch(_PRESENT, PARTITIONS, self._quota)
-        if not rows:
+        """One pass over all partitions; returns whether any had more rows than its quota.
+
+        Raises what the bus raises, after the rows that were acknowledged are deleted; then `drop_producer`.
+        """
+        batches = await self._present(connection)
+        if not batches:
             return False
-        by_part: dict[int, list[asyncpg.Record]] = defaultdict(list)
-        for row in rows:
-            by_part[row["part"]].append(row)
         if self._producer is None:
             self._producer = await self._bus.producer()
-        sent = await asyncio.gather(
-            *(self._send(self._producer, part, batch) for part, batch in by_part.items()), return_exceptions=True
-        )
-        acknowledged = [batch for batch in sent if not isinstance(batch, BaseException)]
-        await self._delete([row for batch in acknowledged for row in batch], connection)
-        for failure in sent:
-            if isinstance(failure, BaseException):
-                raise failure
-        return any(len(batch) == self._quota for batch in by_part.values())
+        sending = [self._send(self._producer, part, rows) for part, rows in batches.items()]
+        results = dict(zip(batches, await asyncio.gather(*sending, return_exceptions=True), strict=True))
+        failures = {part: error for part, error in results.items() if error is not None}
+        await self._delete([row for part, rows in batches.items() if part not in failures for row in rows], connection)
+        for failure in failures.values():
+            raise failure
+        return any(len(rows) == self._quota for rows in batches.values())
 
-    async def _send(self, producer: BusProducer, part: int, rows: list[asyncpg.Record]) -> list[asyncpg.Record]:
+    async def _present(self, connection: "asyncpg.Connection[asyncpg.Record]") -> dict[int, list[asyncpg.Record]]:
+        batches: dict[int, list[asyncpg.Record]] = defaultdict(list)
+        for row in await connection.fetch(_PRESENT, PARTITIONS, self._quota):
+            batches[row["part"]].append(row)
+        for rows in batches.values():
+            # The statement promises no order across its parts, and a beat must not overtake what it covers.
+            rows.sort(key=itemgetter("id"))
+        return batches
+
+    async def _send(self, producer: BusProducer, part: int, rows: list[asyncpg.Record]) -> None:
         await producer.send(self._topic, part, [_message(row) for row in rows])
-        return rows
 
     async def _delete(self, rows: list[asyncpg.Record], connection: "asyncpg.Connection[asyncpg.Record]") -> None:
         if rows:
             await connection.execute(_DELETE, [row["part"] for row in rows], [row["id"] for row in rows])
             SENT.labels(self._context.service).inc(len(rows))
 
-    async def _drop_producer(self) -> None:
+    async def drop_producer(self) -> None:
+        """Give the producer up: whether what it has in flight arrives is not known, so it must not send more."""
         producer, self._producer = self._producer, None
         if producer is not None:
             with contextlib.suppress(BusError, OSError, TimeoutError):

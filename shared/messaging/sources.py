@@ -5,6 +5,7 @@ A beat is a document with one row in every partition, so it arrives behind the d
 
 from datetime import datetime, timedelta
 from typing import Final
+from uuid import UUID
 
 import msgspec
 
@@ -19,8 +20,14 @@ from shared.messaging.document_store import DocumentStore, Draft, Stored
 SETTLE: Final = timedelta(hours=24)
 """A source without a rhythm is taken to be complete up to a day ago ..."""
 
+PAGE: Final = 500
+
 REACH: Final = timedelta(hours=72)
 """... but never further than this behind its last document: a feed that died promises nothing."""
+
+# Business time of the document accepted last (ids ascend), not the latest business time nor when it was accepted: in a
+# feed of history only this says how far it has come. While old documents come late it stands; it never goes back.
+_LAST: Final = "select at from document where kind = any($1) and source = $2 order by id desc limit 1"
 
 
 async def declare(
@@ -80,25 +87,29 @@ async def retire(store: DocumentStore, unit: UnitOfWork, *, source: str, of: Sou
 
 
 async def beat_without_rhythm(store: DocumentStore, context: Context) -> bool:
-    """The job that beats for sources which promise no rhythm, at min(a day ago, last document + 72 hours)."""
-    async with context.database.unit_of_work() as unit:
-        for stored in await store.page(Beat.kind, unit.connection, after=None, limit=500):
-            beat = _beat(stored)
-            if beat.rhythm_hours is not None or beat.retired_at is not None or beat.coverage == "named":
-                continue
-            last = await _last_document(beat, unit.connection)
-            if last is not None:
-                until = min(unit.now - SETTLE, last + REACH)
-                await advance(store, unit, source=beat.source, of=beat.of, complete_until=until)
-    return False
+    """The job that beats for sources which promise no rhythm, at min(a day ago, last document + 72 hours).
+
+    A page of sources at a time; the newest are looked at first.
+    """
+    after: UUID | None = None
+    while True:
+        async with context.database.unit_of_work() as unit:
+            page = await store.page(Beat.kind, unit.connection, after=after, limit=PAGE)
+            for stored in page:
+                await _beat_for(_beat(stored), store, unit)
+        if len(page) < PAGE:
+            return False
+        after = page[-1].id
 
 
-async def _last_document(beat: Beat, connection: Connection) -> datetime | None:
+async def _beat_for(beat: Beat, store: DocumentStore, unit: UnitOfWork) -> None:
+    if beat.rhythm_hours is not None or beat.retired_at is not None:
+        return
     kinds = [kind for kind, of in SOURCE_KINDS.items() if of == beat.of]
-    last: datetime | None = await connection.fetchval(
-        "select at from document where kind = any($1) and source = $2 order by id desc limit 1", kinds, beat.source
-    )
-    return last
+    last: datetime | None = await unit.connection.fetchval(_LAST, kinds, beat.source)
+    if last is not None:
+        until = min(unit.now - SETTLE, last + REACH)
+        await advance(store, unit, source=beat.source, of=beat.of, complete_until=until)
 
 
 async def _get(store: DocumentStore, source: str, of: SourceKind, connection: Connection) -> Stored:
