@@ -1,4 +1,4 @@
-"""Documents generated from the code, committed in `docs/`: `python -m forewarn.documents` writes them anew.
+"""Documents generated from the code and committed: `python -m forewarn.documents` writes them anew.
 
 Tests compare them with what the code says now. What stands in them is each generator's business.
 """
@@ -8,16 +8,18 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
+from forewarn.canvases import canvas
+from forewarn.services import all_services
 from shared.events.asyncapi import asyncapi_document
 from shared.events.schemas import schemas
 
-FOLDER: Final = Path(__file__).parent.parent / "docs"
+ROOT: Final = Path(__file__).parent.parent
 
 
 def documents() -> dict[str, str]:
-    """Text of every generated document, by its path in `docs/`."""
-    events = {f"schemas/{kind}.json": _json(schema) for kind, schema in schemas().items()}
-    return {"asyncapi.json": _json(asyncapi_document()), **events}
+    """Text of every generated document, by its path in the repository."""
+    events = {f"docs/schemas/{kind}.json": _json(schema) for kind, schema in schemas().items()}
+    return {"docs/asyncapi.json": _json(asyncapi_document()), **events, **_canvases()}
 
 
 def write(folder: Path) -> None:
@@ -28,10 +30,15 @@ def write(folder: Path) -> None:
         path.write_text(text, encoding="utf-8")
 
 
+def _canvases() -> dict[str, str]:
+    paths = {f"services/{service.name}/README.md": service for service in all_services()}
+    return {path: canvas(service, (ROOT / path).read_text(encoding="utf-8")) for path, service in paths.items()}
+
+
 def _json(content: Any) -> str:
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 
 if __name__ == "__main__":
-    write(FOLDER)
-    sys.stdout.write(f"{len(documents())} documents in {FOLDER.name}/\n")
+    write(ROOT)
+    sys.stdout.write(f"{len(documents())} documents written\n")

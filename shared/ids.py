@@ -4,6 +4,7 @@ import os
 import threading
 import time
 import unicodedata
+from collections.abc import Callable
 from typing import Final, Protocol
 from uuid import UUID, uuid5
 
@@ -23,14 +24,15 @@ class Ids(Protocol):
 class Uuid7Ids:
     """UUIDv7 (RFC 9562): 48 bits of milliseconds, then a counter seeded at random, so ids of one process ascend."""
 
-    def __init__(self) -> None:
+    def __init__(self, nanoseconds: Callable[[], int] = time.time_ns) -> None:
         self._lock = threading.Lock()
+        self._nanoseconds = nanoseconds
         self._milliseconds = 0
         self._counter = 0
 
     def new(self) -> UUID:
         with self._lock:
-            now = time.time_ns() // 1_000_000
+            now = self._nanoseconds() // 1_000_000
             if now > self._milliseconds:
                 self._milliseconds = now
                 self._counter = int.from_bytes(os.urandom(9), "big") & ((1 << 67) - 1)

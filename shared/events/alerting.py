@@ -32,12 +32,13 @@ class Evidence(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Why: figures as decimal strings, the formula they go into, the documents they come from, what would clear it."""
 
     numbers: dict[str, str]
+    """Amounts are decimal strings in the currency of the warning's scope."""
     formula: str
     documents: tuple[DocumentRef, ...] = ()
     document_count: int = 0
     """All documents behind it; `documents` lists at most the latest 20."""
     clears: dict[str, str] = {}
-    """What ends the warning, e.g. {"pay": "1200.00"} or {"order_before": "2026-03-01"}."""
+    """What ends the warning, e.g. {"pay": "1200.00"} or {"document": "order"}."""
 
 
 class Handling(Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -45,12 +46,14 @@ class Handling(Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     state: HandlingState = "new"
     actor: str | None = None
+    """Who acted last: the subject of his token."""
     changed_at: Instant | None = None
     acknowledged_until: Instant | None = None
     cause: str | None = None
     countermeasure: str | None = None
     outcome: Outcome | None = None
     accepted_risk_until: Instant | None = None
+    """Closed although the condition was true, up to here."""
     note: str | None = None
 
 
@@ -71,15 +74,20 @@ class Warning(Document, frozen=True, kw_only=True, omit_defaults=True):  # noqa:
     members: tuple[Party, ...] = ()
     """The customers judged together, if there is more than one."""
     condition: Condition
+    """What the documents say; people's acts never change it."""
     tier: Tier
+    """Where it stands, or stood last."""
     started_at: Instant
+    """Business time, as `ended_at`: late documents may move both."""
     ended_at: Instant | None = None
     end_reason: str | None = None
+    """How it ended, e.g. "recovered" or "ordered"."""
     spans: tuple[Span, ...] = ()
+    """Its tiers over time, oldest first."""
     evidence: Evidence
     handling: Handling = Handling()
     suppression: tuple[str, ...] = ()
-    """Why nothing is pushed although the condition holds: "seeded", "history"."""
+    """Why nothing is pushed although the condition holds: "seeded", "history", "unjudged"."""
     retraction: str | None = None
     """Why it never was true: "documents_changed", "regrouped", "joined"."""
     into: str | None = None

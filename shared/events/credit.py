@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from typing import ClassVar, Literal
 
-from shared.events.document import Document, Instant, Minor, Party
+from shared.events.document import Currency, Document, Instant, Minor, Number, Party, Source
 
 
 class CreditLimit(Document, frozen=True, kw_only=True, omit_defaults=True):
@@ -12,17 +12,19 @@ class CreditLimit(Document, frozen=True, kw_only=True, omit_defaults=True):
     kind: ClassVar[str] = "credit_limit"
     reasons: ClassVar[frozenset[str]] = frozenset({"set", "amended", "expired", "retracted"})
 
-    source: str
-    number: str
+    source: Source
+    number: Number
     party: Party
     limit: Literal["unlimited", "amount", "none"]
-    currency: str
+    currency: Currency
     amount: Minor = 0
     """Counts only if `limit` is "amount"."""
     valid_from: Instant
+    """It counts from here on, whenever it was decided; the latest decision in force counts."""
     valid_to: Instant | None = None
     """Instant from which the limit decided before it counts again; None = until the next decision."""
     backfill: bool = False
+    """Declared history: recorded and judged, never pushed."""
 
     @property
     def natural_key(self) -> str:
@@ -45,19 +47,24 @@ class Invoice(Document, frozen=True, kw_only=True, omit_defaults=True):
     kind: ClassVar[str] = "invoice"
     reasons: ClassVar[frozenset[str]] = frozenset({"issued", "amended", "cancelled", "retracted"})
 
-    source: str
-    number: str
+    source: Source
+    number: Number
     party: Party
     bill_to: Party | None = None
-    currency: str
+    """Who pays, if it is not `party`."""
+    currency: Currency
     amount: Minor
     issued_at: Instant
     due: date
+    """Last day on which it is paid in time."""
     orders: tuple[str, ...] = ()
     """Numbers of the orders it bills, in the same source."""
     cancelled_at: Instant | None = None
+    """When it was undone in business time; a booking mistake is a retraction instead."""
     seller_entity: str = "main"
+    """Which of the seller's legal entities it concerns."""
     backfill: bool = False
+    """Declared history: recorded and judged, never pushed."""
 
     @property
     def natural_key(self) -> str:
@@ -85,10 +92,10 @@ class Payment(Document, frozen=True, kw_only=True, omit_defaults=True):
     kind: ClassVar[str] = "payment"
     reasons: ClassVar[frozenset[str]] = frozenset({"received", "amended", "reversed", "retracted"})
 
-    source: str
-    number: str
+    source: Source
+    number: Number
     party: Party
-    currency: str
+    currency: Currency
     amount: Minor
     received_at: Instant
     invoice: str | None = None
@@ -96,7 +103,9 @@ class Payment(Document, frozen=True, kw_only=True, omit_defaults=True):
     reversed_at: Instant | None = None
     """When the bank took it back (bounced); a booking mistake is a retraction instead."""
     seller_entity: str = "main"
+    """Which of the seller's legal entities it concerns."""
     backfill: bool = False
+    """Declared history: recorded and judged, never pushed."""
 
     @property
     def natural_key(self) -> str:

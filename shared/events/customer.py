@@ -45,12 +45,15 @@ class CustomerLink(Document, frozen=True, kw_only=True, omit_defaults=True):
     reasons: ClassVar[frozenset[str]] = frozenset({"merged", "unmerged"})
 
     survivor: Party
+    """Whose name the group bears."""
     absorbed: Party
     linked_at: Instant
 
     @property
     def natural_key(self) -> str:
-        return f"{self.survivor.natural_key}<{self.absorbed.natural_key}"
+        # No name of a source begins with the sign, so doubled inside a name it is not taken for the one between two.
+        survivor, absorbed = (party.natural_key.replace("<", "<<") for party in (self.survivor, self.absorbed))
+        return f"{survivor}<{absorbed}"
 
     @property
     def at(self) -> datetime:

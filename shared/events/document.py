@@ -5,6 +5,7 @@ the event; the snapshot itself holds business facts only, so equal snapshots mea
 """
 
 from datetime import datetime
+from functools import cache
 from typing import Annotated, ClassVar
 from uuid import UUID
 
@@ -16,14 +17,21 @@ from shared.ids import canonical_external_id, party_id
 Instant = Annotated[datetime, Meta(tz=True)]
 """A point in time with an explicit zone; written in UTC."""
 
-Minor = int
-"""An amount in minor units of the document's currency."""
+Minor = Annotated[int, Meta(description="Minor units of `currency`: 125000 is 1250.00 CNY.")]
+"""An amount as it stands on the bus. Decimal strings are for people: HTTP and the evidence of warnings."""
+
+Currency = Annotated[str, Meta(description="ISO 4217 code.")]
+
+Source = Annotated[str, Meta(description="Name of the system that sent the document.")]
+
+Number = Annotated[str, Meta(description="What the source calls the document; unique for ever within source and kind.")]
 
 
 class Party(Struct, frozen=True, order=True, omit_defaults=True):
     """A customer as a document names him: by our id, and by (source system, external id) where it came that way."""
 
     id: UUID
+    """UUIDv5 of source and external id where there is one, so that anybody can compute it; else assigned by us."""
     source: str | None = None
     external_id: str | None = None
 
@@ -40,15 +48,13 @@ class Party(Struct, frozen=True, order=True, omit_defaults=True):
 
 
 class Document(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Base of every snapshot. Fields are only ever added, with a default; unknown fields are ignored by readers.
-
-    `live=False` is a retraction: the document was a mistake and counts as if it had never been.
-    """
+    """Base of every snapshot. Fields are only ever added, with a default; unknown fields are ignored by readers."""
 
     kind: ClassVar[str]
     reasons: ClassVar[frozenset[str]]
 
     live: bool = True
+    """False is a retraction: the document was a mistake and counts as if it had never been."""
 
     @property
     def natural_key(self) -> str:
@@ -98,4 +104,19 @@ class Event(Struct, frozen=True, kw_only=True):
 
 def encode(document: Document) -> bytes:
     """JSON of a snapshot: fields in declared order, defaults left out, so equal snapshots are equal bytes."""
-    return msgspec.json.encode(document)
+    spelt_out = {
+        name: default
+        for name, default in _defaults(type(document))
+        if (value := getattr(document, name)) is not default and value == default
+    }
+    return msgspec.json.encode(msgspec.structs.replace(document, **spelt_out) if spelt_out else document)
+
+
+@cache
+def _defaults(model: type[Document]) -> tuple[tuple[str, object], ...]:
+    """Fields whose default msgspec leaves out only if it meets the very same object: texts and structures."""
+    return tuple(
+        (field.name, field.default)
+        for field in msgspec.structs.fields(model)
+        if isinstance(field.default, str | Struct)
+    )

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import ClassVar, Literal
 
-from shared.events.document import Document, Instant, Minor, Party
+from shared.events.document import Currency, Document, Instant, Minor, Number, Party, Source
 
 OrderState = Literal["pending", "accepted", "held", "cancelled", "delivered"]
 
@@ -16,19 +16,22 @@ class Order(Document, frozen=True, kw_only=True, omit_defaults=True):
         {"placed", "accepted", "amended", "held", "released", "cancelled", "delivered", "retracted"}
     )
 
-    source: str
-    number: str
+    source: Source
+    number: Number
     party: Party
     bill_to: Party | None = None
     """Who pays, if it is not `party`."""
-    currency: str
+    currency: Currency
     amount: Minor
     """Net amount; 0 is allowed."""
     placed_at: Instant
     state: OrderState = "accepted"
+    """Only accepted and delivered orders use credit; pending and held ones wait for it."""
     cancelled_at: Instant | None = None
     lines: int | None = None
+    """Number of order lines, where the source says."""
     seller_entity: str = "main"
+    """Which of the seller's legal entities it concerns."""
     backfill: bool = False
     """Declared history: recorded and judged, never pushed."""
 
@@ -58,19 +61,23 @@ class Return(Document, frozen=True, kw_only=True, omit_defaults=True):
     kind: ClassVar[str] = "return"
     reasons: ClassVar[frozenset[str]] = frozenset({"recorded", "amended", "cancelled", "retracted"})
 
-    source: str
-    number: str
+    source: Source
+    number: Number
     party: Party
-    currency: str
+    currency: Currency
     amount: Minor
     """Positive: what net sales fall by."""
     returned_at: Instant
     order: str | None = None
     """Number of the order it belongs to, in the same source, where that is known."""
     state: Literal["recorded", "cancelled"] = "recorded"
+    """Cancelled: the goods did not come back after all."""
     lines: int | None = None
+    """Number of lines, where the source says."""
     seller_entity: str = "main"
+    """Which of the seller's legal entities it concerns."""
     backfill: bool = False
+    """Declared history: recorded and judged, never pushed."""
 
     @property
     def natural_key(self) -> str:

@@ -8,7 +8,7 @@ from typing import ClassVar, Final, Literal
 
 import msgspec
 
-from shared.events.document import Document, Instant, Party
+from shared.events.document import Document, Instant, Party, Source
 
 SourceKind = Literal["order", "invoice", "payment", "expense"]
 """Kinds a source delivers; `order` covers returns, `invoice` credit notes."""
@@ -30,14 +30,16 @@ class Beat(Document, frozen=True, kw_only=True, omit_defaults=True):
     kind: ClassVar[str] = "beat"
     reasons: ClassVar[frozenset[str]] = frozenset({"activated", "declared", "advanced", "retired"})
 
-    source: str
+    source: Source
     of: SourceKind
+    """Kind of document it speaks about; `order` covers returns, `invoice` credit notes."""
     coverage: Coverage = "all"
     """`all`: this source speaks for every customer; `named`: only for those it has delivered documents of."""
     rhythm_hours: int | None = 24
     """A beat is expected this often; None = the producing service writes beats by itself."""
     activated_at: Instant
     retired_at: Instant | None = None
+    """From then on it delivers this kind no more and holds nothing back."""
     complete_until: Instant | None = None
     """Everything with a business time before this was answered; None = nothing promised yet."""
 
