@@ -17,6 +17,7 @@ from shared.ids import Ids
 AWAY: Final = (
     OSError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
@@ -34,7 +35,6 @@ BLAMELESS: Final = (
     asyncpg.InternalServerError,
     asyncpg.SyntaxOrAccessError,
     asyncpg.InvalidCachedStatementError,
-    asyncpg.OutdatedSchemaCacheError,
 )
 """Errors no data are to blame for: others were in the way, the disk is full, tables and program do not fit."""
 

@@ -11,7 +11,7 @@ RETRY_SECONDS: Final = 1.0
 ANSWER_SECONDS: Final = 10
 """What connecting and a statement may take: a server that vanished without a word must not hold a waiter for ever."""
 
-_AWAY: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
+_AWAY: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, TimeoutError)
 
 
 class Waker:
