@@ -34,6 +34,10 @@ class CreditLimit(Document, frozen=True, kw_only=True, omit_defaults=True):
     def at(self) -> datetime:
         return self.valid_from
 
+    @property
+    def until(self) -> datetime:
+        return max(self.at, self.valid_to or self.at)
+
     def parties(self) -> tuple[Party, ...]:
         return (self.party,)
 
@@ -75,6 +79,10 @@ class Invoice(Document, frozen=True, kw_only=True, omit_defaults=True):
         return self.issued_at
 
     @property
+    def until(self) -> datetime:
+        return max(self.at, self.cancelled_at or self.at)
+
+    @property
     def payer(self) -> Party:
         """The party that owes it."""
         return self.bill_to or self.party
@@ -114,6 +122,10 @@ class Payment(Document, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def at(self) -> datetime:
         return self.received_at
+
+    @property
+    def until(self) -> datetime:
+        return max(self.at, self.reversed_at or self.at)
 
     def parties(self) -> tuple[Party, ...]:
         return (self.party,)

@@ -66,6 +66,11 @@ class Document(Struct, frozen=True, kw_only=True, omit_defaults=True):
         """Business time: when the fact took place."""
         raise NotImplementedError
 
+    @property
+    def until(self) -> datetime:
+        """The latest business time this snapshot speaks of: its own, or that of its undoing or end."""
+        return self.at
+
     def parties(self) -> tuple[Party, ...]:
         """Every customer this snapshot names; empty if it concerns all."""
         raise NotImplementedError

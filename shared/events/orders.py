@@ -44,6 +44,10 @@ class Order(Document, frozen=True, kw_only=True, omit_defaults=True):
         return self.placed_at
 
     @property
+    def until(self) -> datetime:
+        return max(self.at, self.cancelled_at or self.at)
+
+    @property
     def payer(self) -> Party:
         """The party whose credit the order uses."""
         return self.bill_to or self.party

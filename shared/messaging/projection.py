@@ -7,6 +7,7 @@ is the handler's business; it is told the held and the new snapshot of every doc
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, Final
 from uuid import UUID
 
@@ -43,12 +44,14 @@ class BadSnapshot(ValueError):
 # The upsert locks the documents; the input is sorted by id, so two consumers cannot wait for each other.
 _APPLY: Final = """
 insert into held_document as held
-    (id, kind, epoch, revision, party, other_party, at, currency, amount, live, recorded_at, data)
-select * from unnest($1::uuid[], $2::text[], $3::int[], $4::int[], $5::uuid[], $6::uuid[], $7::timestamptz[],
-    $8::text[], $9::bigint[], $10::bool[], $11::timestamptz[], $12::bytea[])
+    (id, kind, key, epoch, revision, party, other_party, at, until, currency, amount, live, known_at, recorded_at, data)
+select * from unnest($1::uuid[], $2::text[], $3::text[], $4::int[], $5::int[], $6::uuid[], $7::uuid[],
+    $8::timestamptz[], $9::timestamptz[], $10::text[], $11::bigint[], $12::bool[], $13::timestamptz[],
+    $13::timestamptz[], $14::bytea[])
 on conflict (id) do update set epoch = excluded.epoch, revision = excluded.revision, party = excluded.party,
-    other_party = excluded.other_party, at = excluded.at, currency = excluded.currency, amount = excluded.amount,
-    live = excluded.live, recorded_at = excluded.recorded_at, data = excluded.data
+    other_party = excluded.other_party, at = excluded.at, until = excluded.until, currency = excluded.currency,
+    amount = excluded.amount, live = excluded.live, known_at = least(held.known_at, excluded.known_at),
+    recorded_at = excluded.recorded_at, data = excluded.data
 where (excluded.epoch, excluded.revision) > (held.epoch, held.revision)
 returning new.id, old.data as previous
 """
@@ -77,6 +80,10 @@ FORKS: Final = Counter("consumer_forks_total", "Revisions that came with other c
 log = structlog.get_logger(__name__)
 
 
+# Ids compare themselves in Python, numbers in C: a sixth of the whole consumer (measured).
+_as_number: Final = attrgetter("int")
+
+
 async def apply(events: Sequence[Event], connection: Connection) -> list[Change]:
     """Hold what is newer than what was held; one change per document that really changed.
 
@@ -91,8 +98,8 @@ async def apply(events: Sequence[Event], connection: Connection) -> list[Change]
     rows = [_row(event, snapshots[event.id]) for event in newest.values()]
     changed = await connection.fetch(_APPLY, *(list(column) for column in zip(*rows, strict=True)))
     await _remember_sources([snapshots[row["id"]] for row in changed], connection)
-    applied = {newest[row["id"]] for row in changed}
-    await _look_for_forks([event for event in documents if event not in applied], connection)
+    applied = {row["id"]: newest[row["id"]] for row in changed}
+    await _look_for_forks([event for event in documents if applied.get(event.id) is not event], connection)
     return [_change(row, newest[row["id"]], snapshots[row["id"]]) for row in changed]
 
 
@@ -103,7 +110,7 @@ def _newest(events: Iterable[Event]) -> list[Event]:
         held = newest.get(event.id)
         if held is None or event.version > held.version:
             newest[event.id] = event
-    return [newest[id_] for id_ in sorted(newest)]
+    return [newest[id_] for id_ in sorted(newest, key=_as_number)]
 
 
 def decode(kind: str, data: bytes) -> Document:
@@ -127,11 +134,13 @@ def _row(event: Event, document: Document) -> tuple[Any, ...]:
     return (
         event.id,
         event.kind,
+        document.natural_key,
         event.epoch,
         event.revision,
         parties[0].id if parties else None,
         parties[1].id if len(parties) > 1 else None,
         document.at,
+        document.until,
         currency,
         amount,
         document.live,
@@ -181,7 +190,8 @@ async def _remember_sources(documents: Iterable[Document], connection: Connectio
         for party in document.parties()
     }
     if delivered:
-        await connection.execute(_DELIVERED, *(list(column) for column in zip(*sorted(delivered), strict=True)))
+        rows = sorted(delivered, key=lambda row: (row[0].int, row[1:]))
+        await connection.execute(_DELIVERED, *(list(column) for column in zip(*rows, strict=True)))
 
 
 async def _look_for_forks(repeated: Sequence[Event], connection: Connection) -> None:

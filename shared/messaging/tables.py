@@ -66,7 +66,11 @@ def producer_tables(metadata: MetaData) -> None:
 
 
 def consumer_tables(metadata: MetaData) -> None:
-    """Cursor and dead letters (Consumer), held documents and deliveries of parties (projection), beats (horizon)."""
+    """Cursor and dead letters (Consumer), held documents and deliveries of parties (projection), beats (horizon).
+
+    Of a held document `until` is the latest business time it speaks of, `known_at` when its first revision known here
+    was recorded.
+    """
     Table(
         "cursor",
         metadata,
@@ -80,18 +84,21 @@ def consumer_tables(metadata: MetaData) -> None:
         metadata,
         Column("id", Uuid, primary_key=True),
         Column("kind", Text, nullable=False),
+        Column("key", Text, nullable=False),
         Column("epoch", Integer, nullable=False),
         Column("revision", Integer, nullable=False),
         Column("party", Uuid),
         Column("other_party", Uuid),
         Column("at", INSTANT, nullable=False),
+        Column("until", INSTANT, nullable=False),
         Column("currency", Text, nullable=False),
         Column("amount", BigInteger, nullable=False),
         Column("live", Boolean, nullable=False),
+        Column("known_at", INSTANT, nullable=False),
         Column("recorded_at", INSTANT, nullable=False),
         Column("data", LargeBinary, nullable=False),
-        Index("held_document_party", "party", "at"),
-        Index("held_document_other_party", "other_party", "at", postgresql_where=text("other_party is not null")),
+        Index("held_document_party", "party", "until"),
+        Index("held_document_other_party", "other_party", "until", postgresql_where=text("other_party is not null")),
         postgresql_with={"fillfactor": "90"},
     )
     Table(

@@ -114,14 +114,17 @@ def upgrade() -> None:
         CREATE TABLE held_document (
             id UUID NOT NULL,
             kind TEXT NOT NULL,
+            key TEXT NOT NULL,
             epoch INTEGER NOT NULL,
             revision INTEGER NOT NULL,
             party UUID,
             other_party UUID,
             at TIMESTAMP WITH TIME ZONE NOT NULL,
+            until TIMESTAMP WITH TIME ZONE NOT NULL,
             currency TEXT NOT NULL,
             amount BIGINT NOT NULL,
             live BOOLEAN NOT NULL,
+            known_at TIMESTAMP WITH TIME ZONE NOT NULL,
             recorded_at TIMESTAMP WITH TIME ZONE NOT NULL,
             data BYTEA NOT NULL,
             PRIMARY KEY (id)
@@ -131,10 +134,10 @@ def upgrade() -> None:
     op.execute(
         """
         CREATE INDEX held_document_other_party
-        ON held_document (other_party, at) WHERE other_party is not null
+        ON held_document (other_party, until) WHERE other_party is not null
         """
     )
-    op.execute("CREATE INDEX held_document_party ON held_document (party, at)")
+    op.execute("CREATE INDEX held_document_party ON held_document (party, until)")
     op.execute(
         """
         CREATE TABLE outbox (
