@@ -1,8 +1,11 @@
 """The producer's side of the protocol, on a real PostgreSQL."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import random
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -10,11 +13,12 @@ import pytest
 from services.orders.tables import METADATA
 from shared.clock import SystemClock
 from shared.database.database import Database
+from shared.database.unit_of_work import UnitOfWork
 from shared.errors import Conflict, NotFound, TooLarge
-from shared.events import cloudevents
+from shared.events import Order, cloudevents, encode
 from shared.ids import Uuid7Ids
 from shared.messaging import outbox
-from shared.messaging.document_store import DocumentStore, Outcome
+from shared.messaging.document_store import DocumentStore, Draft, Key, Outcome, Stored
 from tests.support import builders
 from tests.support.builders import draft, order, party
 from tests.support.schema import create_tables
@@ -43,6 +47,19 @@ async def rows(database: Database) -> list[dict[str, Any]]:
     return [
         {"key": row["key"], "event": event} for row, event in zip(found, events, strict=True) if event.kind != "beat"
     ]
+
+
+def assert_told_in_order(copies: Sequence[dict[str, Any]]) -> None:
+    """Revisions of one document as they lie in the outbox: none missing, none out of turn, everyone concerned told."""
+    revisions = [row["event"].revision for row in copies]
+    assert revisions == sorted(revisions)
+    assert set(revisions) == set(range(1, revisions[-1] + 1))
+    before: set[UUID] = set()
+    for revision in range(1, revisions[-1] + 1):
+        mine = [row for row in copies if row["event"].revision == revision]
+        named = {one.id for one in msgspec.json.decode(mine[0]["event"].data, type=Order).parties()}
+        assert sorted(row["key"] for row in mine) == sorted(named | before)
+        before = named
 
 
 class TestAccept:
@@ -139,6 +156,92 @@ class TestAccept:
         statuses = [outcome.status for result in results for outcome in result]
         assert statuses.count("accepted") == 50
         assert len(await rows(database)) == 50
+
+    async def test_who_lost_a_race_does_not_hold_what_the_winner_waits_for(self, database: Database) -> None:
+        """INVARIANT: who begins again gives back what he has made and locked meanwhile.
+
+        Broken, two flushes wait for each other: one of them is thrown away after a second.
+        """
+        await accept(database, order("O0"))
+        looked, may_write, looks_again = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+        class Slow(DocumentStore):
+            async def lock(self, keys: Iterable[Key], unit: UnitOfWork) -> dict[Key, Stored]:
+                if looked.is_set():
+                    looks_again.set()
+                    await asyncio.wait([others], timeout=2)
+                held = await super().lock(keys, unit)
+                looked.set()
+                await may_write.wait()
+                return held
+
+        async def slow() -> list[Outcome]:
+            async with database.unit_of_work() as unit:
+                return await Slow("orders").accept([draft(order("O1")), draft(order("O2"))], unit)
+
+        async def other() -> list[Outcome]:
+            await looks_again.wait()
+            return await accept(database, order("O2"), order("O1", amount=5))
+
+        losing, others = asyncio.create_task(slow()), asyncio.create_task(other())
+        await looked.wait()
+        await accept(database, order("O2"))
+        may_write.set()
+        assert [outcome.status for outcome in await losing] == ["differs", "duplicate"]
+        assert [outcome.status for outcome in await others] == ["duplicate", "accepted"]
+
+    @pytest.mark.parametrize("seed", range(4))
+    async def test_any_interleaving_leaves_one_order_of_revisions(self, database: Database, seed: int) -> None:
+        """INVARIANT: revisions are 1 to n without gaps, each told to whoever the last or the new snapshot names, and
+        what stands at the end is what the source said last.
+
+        Broken, consumers keep another content than the producer, or a customer keeps a document he no longer has.
+        """
+        rng = random.Random(seed)
+        said = [
+            draft(order(f"O{number}", rng.choice("ABC"), amount=revision, bill_to=party(rng.choice("ABC"))), revision)
+            for number in range(6)
+            for revision in range(1, 9)
+        ]
+        rng.shuffle(said)
+
+        async def caller(drafts: Sequence[Draft]) -> None:
+            while drafts:
+                # No document twice in one call: then every revision is told.
+                call = {draft.document.natural_key: draft for draft in drafts[:4]}
+                drafts = drafts[4:]
+                async with database.unit_of_work() as unit:
+                    await store.accept(list(call.values()), unit)
+
+        await asyncio.gather(*(caller(said[n::3]) for n in range(3)))
+        told: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        for row in await rows(database):
+            told[msgspec.json.decode(row["event"].data, type=Order).number].append(row)
+        assert len(told) == 6
+        for copies in told.values():
+            assert_told_in_order(copies)
+            async with database.unit_of_work() as unit:
+                stored = await store.get("order", copies[0]["event"].id, unit.connection)
+            assert encode(stored.document) == copies[-1]["event"].data
+            assert stored.source_revision == stored.document.sums()[1]
+
+    async def test_the_same_document_twice_in_one_call_is_decided_in_order(self, database: Database) -> None:
+        outcomes = await accept(database, order(amount=1), order(amount=1), order(amount=2))
+        assert [outcome.status for outcome in outcomes] == ["accepted", "duplicate", "differs"]
+        assert len(await rows(database)) == 1
+
+    async def test_unchanged_content_under_a_higher_source_revision_tells_nobody(self, database: Database) -> None:
+        """INVARIANT: an unchanged document is no event. Broken, a nightly export of everything wakes every consumer."""
+        await accept(database, order(), source_revision=1)
+        [outcome] = await accept(database, order(), source_revision=5)
+        assert (outcome.status, outcome.stored.revision) == ("duplicate", 1)
+        assert len(await rows(database)) == 1
+
+    async def test_it_still_supersedes_what_comes_late(self, database: Database) -> None:
+        await accept(database, order(amount=1), source_revision=1)
+        await accept(database, order(amount=1), source_revision=5)
+        [outcome] = await accept(database, order(amount=3), source_revision=3)
+        assert outcome.status == "superseded"
 
     async def test_concurrent_amendments_leave_distinct_revisions(self, database: Database) -> None:
         """INVARIANT: the revision grows under the document's row lock.
