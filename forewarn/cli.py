@@ -9,19 +9,21 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NoReturn
 
 import structlog
 import typer
 import uvloop
 from pydantic import ValidationError
-from rich.console import Console
 from rich.markup import escape
 
-from forewarn import processes
+from forewarn import deadletters, processes, sources
+from forewarn.api import ApiFailed
 from forewarn.data_directory import Address, AlreadyRunning, DataDirectory, DataDirectoryError, NotRunning
 from forewarn.demo.command import demo
+from forewarn.facts_hash import facts_hash
+from forewarn.installation import DataDir
+from forewarn.lag import lag
 from forewarn.migrate import migrate_installation, pending_revisions
 from forewarn.platform import (
     ConfigurationError,
@@ -30,13 +32,17 @@ from forewarn.platform import (
     embedded_platform,
     signing_key,
 )
+from forewarn.reconcile import reconcile
 from forewarn.replay.command import replay
 from forewarn.services import all_services, service_called
+from forewarn.terminal import err, out
 from forewarn.tokens import new_token
 from forewarn.up import PROGRAM, Supervisor, UpError
+from forewarn.warnings_hash import warnings_hash
 from shared.database.database import AWAY
 from shared.database.embedded_postgres import PostgresError
 from shared.database.migrations import MigrationError
+from shared.errors import ForewarnError
 from shared.http.auth import ROLES
 from shared.messaging.bus import BusError
 from shared.runtime.host import base_url, bind
@@ -57,19 +63,12 @@ RETRY_SECONDS: Final = 1.0
 
 log = structlog.get_logger(__name__)
 
-out = Console(soft_wrap=True, highlight=False)
-err = Console(stderr=True, soft_wrap=True, highlight=False)
-
 app = typer.Typer(
     help="Early warnings about customers who owe too much, buy less, cost too much, leave or are hit by a calamity.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-
-DataDir = Annotated[
-    Path | None, typer.Option(help="Folder of database, keys and address file. [FOREWARN_DATA_DIR, else .forewarn]")
-]
 
 
 def main() -> None:
@@ -84,6 +83,8 @@ def main() -> None:
         _fail(str(error), WRONG_USE)
     except (UpError, PostgresError, MigrationError, BusError, DataDirectoryError) as error:
         _fail(str(error), FAILED)
+    except (ForewarnError, ApiFailed) as error:
+        _fail(f"{error.message} [{error.code}]", FAILED)
     except AWAY as error:
         _fail(f"the database cannot be reached: {error}", FAILED)
 
@@ -161,8 +162,10 @@ def token(
     out.print(new_token(signing_key(_settings(data_dir=data_dir)), subject, tuple(role), days))
 
 
-app.command()(replay)
-app.command()(demo)
+for command in (demo, replay, facts_hash, warnings_hash, reconcile, lag):
+    app.command()(command)
+app.add_typer(deadletters.app, name="deadletters")
+app.add_typer(sources.app, name="sources")
 
 
 @app.command(hidden=True)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Final
 
 from pydantic import SecretStr
@@ -44,6 +45,18 @@ def distributed_platform(
     signing_key(settings)
     dsns = {name: database_url(name, environment) for name in names}
     return _platform(settings, dsns, _distributed_bus(environment))
+
+
+def installed_platform(data_dir: Path | None, names: Sequence[str]) -> Platform:
+    """What a running installation runs on: the data directory if one is given, else what the environment names.
+
+    Raises `NotRunning` for a data directory without a server, `ConfigurationError` for an incomplete environment.
+    """
+    settings = Settings() if data_dir is None else Settings(data_dir=data_dir)
+    if data_dir is None and any(os.environ.get(database_variable(name)) for name in NAMES):
+        return distributed_platform(settings, names)
+    DataDirectory(settings.data_dir).address()
+    return embedded_platform(settings)
 
 
 def signing_key(settings: Settings) -> str:

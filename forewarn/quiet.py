@@ -1,8 +1,8 @@
 """When an installation is at a quiet point: no outbox holds anything, every consumer has read its topics to the end."""
 
 import asyncio
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, Generic, NamedTuple, TypeVar
 
 from forewarn.platform import embedded_platform
 from forewarn.services import all_services
@@ -18,8 +18,18 @@ QUIET_POLLS: Final = 4
 """Looks in a row that must find nothing: a consumer's own documents go round once more."""
 
 
+T = TypeVar("T")
+
+
 class NotQuiet(Exception):
     """There was no quiet point in time; the message says what is left."""
+
+
+class Reading(NamedTuple, Generic[T]):
+    """What was found, and what keeps it from being a state of the whole system: None, if it is one."""
+
+    found: T
+    unrest: str | None
 
 
 async def settled(settings: Settings, seconds: float = 120) -> None:
@@ -36,17 +46,48 @@ async def wait_until_quiet(services: Sequence[Service], platform: Platform, seco
     deadline = asyncio.get_running_loop().time() + seconds
     quiet = 0
     while quiet < QUIET_POLLS:
-        left = sum([await backlog(service, platform) for service in services])
+        left = await _backlog_of_all(services, platform)
         quiet = 0 if left else quiet + 1
         if left and asyncio.get_running_loop().time() > deadline:
             raise NotQuiet(f"{left} events were still on their way after {seconds:.0f} seconds")
         await asyncio.sleep(POLL_SECONDS)
 
 
+async def read_at_quiet_point(
+    services: Sequence[Service], platform: Platform, seconds: float, read: Callable[[], Awaitable[T]]
+) -> Reading[T]:
+    """What `read` finds in several databases while nothing is on its way, and nothing begins its way meanwhile."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while True:
+        remaining = max(0.0, deadline - asyncio.get_running_loop().time())
+        try:
+            await wait_until_quiet(services, platform, remaining)
+        except NotQuiet as error:
+            return Reading(await read(), str(error))
+        before = await _ends(services, platform)
+        found = await read()
+        # A document accepted while we read is still in an outbox, or has moved the end of its topic: asked in this
+        # order, none can slip through.
+        left = await _backlog_of_all(services, platform)
+        if not left and await _ends(services, platform) == before:
+            return Reading(found, None)
+        if asyncio.get_running_loop().time() > deadline:
+            return Reading(found, "events were on their way while the figures were read")
+
+
 async def backlog(service: Service, platform: Platform) -> int:
     """Events this service has not sent, and events it has not taken in."""
     context = platform.context(service.name)
     return await _unsent(service, context) + await _unread(service, context, platform.bus)
+
+
+async def _backlog_of_all(services: Sequence[Service], platform: Platform) -> int:
+    return sum([await backlog(service, platform) for service in services])
+
+
+async def _ends(services: Sequence[Service], platform: Platform) -> dict[TopicPartition, int]:
+    topics = [TOPICS[service.name] for service in services if service.publishes]
+    return {where: bounds.next for where, bounds in (await platform.bus.bounds(topics)).items()} if topics else {}
 
 
 async def _unsent(service: Service, context: Context) -> int:

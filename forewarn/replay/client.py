@@ -14,6 +14,7 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
+from forewarn.api import ApiFailed, content_of
 from forewarn.replay.summary import STATUSES
 from forewarn.replay.translate import Kind
 from shared.events.sources import SourceKind
@@ -33,15 +34,11 @@ FIRST_WAIT: Final = 0.1
 LONGEST_WAIT: Final = 5.0
 
 
-class ReplayFailed(Exception):
-    """The server does not answer, or answers something that cannot be repaired by repeating."""
+class ReplayFailed(ApiFailed):
+    """A run that ends early; what was answered by then stays."""
 
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.next_line: int | None = None
-        """First line that may not have been answered: where `--from-line` can go on."""
+    next_line: int | None = None
+    """First line that may not have been answered: where `--from-line` can go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,15 +127,9 @@ def _path(source: str, of: SourceKind) -> str:
 
 def _content(path: str, answer: httpx.Response) -> Any:
     try:
-        content = answer.json() if answer.content else None
-    except ValueError:
-        content = None
-    if answer.is_success:
-        return content
-    problem = content if isinstance(content, dict) else {}
-    code = str(problem.get("code", f"http_{answer.status_code}"))
-    detail = problem.get("detail") or problem.get("title") or "no reason given"
-    raise ReplayFailed(code, f"{path} answers {answer.status_code}: {detail}")
+        return content_of(path, answer)
+    except ApiFailed as error:
+        raise ReplayFailed(error.code, error.message) from None
 
 
 def _retry_after(answer: httpx.Response) -> float | None:

@@ -1,35 +1,33 @@
 """The command `forewarn replay`: options, progress and summary on the terminal; the work is the runner's."""
 
 import asyncio
-import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 from zoneinfo import ZoneInfo
 
-import httpx
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from forewarn.data_directory import DataDirectory
+from forewarn.api import Token, Url, api_address, api_client
+from forewarn.data_directory import Address
+from forewarn.installation import DataDir, installation
 from forewarn.replay.client import ReplayClient, ReplayFailed
+from forewarn.replay.effects import effects_since, positions_of
 from forewarn.replay.lines import ReplayRefused
 from forewarn.replay.plan import Plan, make_plan
 from forewarn.replay.runner import Replay
 from forewarn.replay.summary import STATUSES, Summary
 from forewarn.replay.translate import Options, Translator
+from forewarn.terminal import AsJson, err, out, print_json, say
 from shared.clock import SystemClock
 from shared.errors import InvalidInput
-from shared.settings import Settings
 
 REQUEST_SECONDS: Final = 60.0
-
-out = Console(soft_wrap=True, highlight=False)
-err = Console(stderr=True, soft_wrap=True, highlight=False)
 
 
 def replay(
@@ -43,10 +41,11 @@ def replay(
     chunk: Annotated[int, typer.Option(min=1, max=5000, help="Lines to a chunk.")] = 1000,
     from_line: Annotated[int, typer.Option(min=1, help="Go on at this line; those before it were sent.")] = 1,
     give_up_after: Annotated[float, typer.Option(min=0, help="Seconds to wait for a server that is away.")] = 120.0,
-    url: Annotated[str | None, typer.Option(help="Base URL, if not the installation on this machine.")] = None,
-    token: Annotated[str | None, typer.Option(envvar="FOREWARN_TOKEN", help="Token for --url.")] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="Data directory of the installation.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait until the services have caught up.")] = 60.0,
+    url: Url = None,
+    token: Token = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
 ) -> None:
     """Send a file of documents through the public API. Safe to repeat: known documents are duplicates."""
     try:
@@ -54,21 +53,33 @@ def replay(
         translator = Translator(options)
         with _progress("counting", None) as advance:
             plan = make_plan(file, translator, chunk=chunk, first=from_line, progress=advance)
-        summary = asyncio.run(_run(file, plan, options, give_up_after, _address(url, token, data_dir)))
+        send = partial(_send, file, plan, options, give_up_after, api_address(url, token, data_dir))
+        summary = asyncio.run(send() if url else _observed(send, data_dir, wait))
     except (ReplayRefused, InvalidInput) as error:
         _stop(f"{error} [{error.code}]")
     except ReplayFailed as error:
         _stop(f"{error} [{error.code}]; go on with --from-line {error.next_line}")
     if as_json:
-        out.print_json(json.dumps(summary.as_json()))
+        print_json(summary.as_json())
     else:
         out.print(_table(summary))
+    if summary.effects is None:
+        say("Events applied and warnings are not counted: their databases belong to another installation.")
+    elif summary.effects.unrest:
+        say(f"These are no final figures: {summary.effects.unrest}")
 
 
-async def _run(file: Path, plan: Plan, options: Options, give_up_after: float, address: tuple[str, str]) -> Summary:
-    base_url, token = address
-    headers = {"Authorization": f"Bearer {token}"}
-    async with httpx.AsyncClient(base_url=base_url, headers=headers, timeout=REQUEST_SECONDS) as http:
+async def _observed(send: Callable[[], Awaitable[Summary]], data_dir: Path | None, wait: float) -> Summary:
+    """The same run, and what the services of this installation made of it."""
+    async with installation(data_dir) as (services, platform):
+        before = await positions_of(services, platform)
+        summary = await send()
+        summary.effects = await effects_since(before, services, platform, wait)
+    return summary
+
+
+async def _send(file: Path, plan: Plan, options: Options, give_up_after: float, address: Address) -> Summary:
+    async with api_client(address, REQUEST_SECONDS) as http:
         client = ReplayClient(http, backfill=options.backfill, give_up_after=give_up_after)
         with _progress("sending", plan.lines) as advance:
 
@@ -76,14 +87,6 @@ async def _run(file: Path, plan: Plan, options: Options, give_up_after: float, a
                 advance(line - plan.first + 1)
 
             return await Replay(file, plan, options, client, SystemClock(), progress=finished).run()
-
-
-def _address(url: str | None, token: str | None, data_dir: Path | None) -> tuple[str, str]:
-    if url is not None and token is not None:
-        return url, token
-    directory = data_dir if data_dir is not None else Settings().data_dir
-    address = DataDirectory(directory).address()
-    return url or address.base_url, token or address.token
 
 
 def _zone(name: str | None) -> ZoneInfo | None:
@@ -113,6 +116,11 @@ def _table(summary: Summary) -> Table:
         table.add_row(f"ignored field: {name}", str(count))
     for refused in summary.examples:
         table.add_row(f"line {refused.line}", f"{refused.code}: {refused.message}")
+    if summary.effects is not None:
+        for service, count in summary.effects.events_applied.items():
+            table.add_row(f"events applied: {service}", str(count))
+        for rule, tiers in summary.effects.warnings.items():
+            table.add_row(f"warnings: {rule}", ", ".join(f"{count} {tier}" for tier, count in tiers.items()))
     table.add_row("seconds", f"{summary.seconds:.1f}")
     return table
 

@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from forewarn.replay.effects import Effects
 from forewarn.replay.lines import Refused
 
 MAX_EXAMPLES: Final = 20
@@ -30,11 +31,10 @@ class Summary:
     """The first refused lines."""
     retries: int = 0
     """Requests sent again; their rows may say `duplicate` for what the lost answer had accepted."""
-    events_applied: dict[str, int] = field(default_factory=dict)
-    """Per service; for who waits for the services to catch up."""
-    warnings: dict[str, dict[str, int]] = field(default_factory=dict)
-    """Per rule and tier, likewise."""
     seconds: float = 0.0
+    """Until the last answer."""
+    effects: Effects | None = None
+    """What the services made of it; None where their databases cannot be reached: with `--url`."""
 
     @property
     def accounted(self) -> int:
@@ -65,7 +65,8 @@ class Summary:
             "refused_lines": [{"line": one.line, "code": one.code, "message": one.message} for one in self.examples],
             "ignored_fields": dict(sorted(self.ignored_fields.items())),
             "retries": self.retries,
-            "events_applied": self.events_applied,
-            "warnings": self.warnings,
             "seconds": round(self.seconds, 3),
+            "events_applied": self.effects and self.effects.events_applied,
+            "warnings": self.effects and self.effects.warnings,
+            "caught_up": self.effects and self.effects.unrest is None,
         }

@@ -36,6 +36,15 @@ select o.headers, o.payload, o.part from generate_series(0, $1::int - 1) as p cr
 log = structlog.get_logger(__name__)
 
 
+async def waiting(connection: Connection) -> tuple[int, datetime | None]:
+    """How many rows wait for the bus, and since when the first of them does."""
+    row = await connection.fetchrow(_FIRST, PARTITIONS)
+    if row is None:
+        return 0, None
+    first = cloudevents.decode(outbox.decode_headers(row["headers"]), row["payload"], row["part"])
+    return await connection.fetchval(_COUNT), first.recorded_at
+
+
 class _Rarely:
     def __init__(self) -> None:
         self._due = 0.0
@@ -59,10 +68,9 @@ class OutboxGauges:
         """Count, if it is time."""
         if not self._rarely.due():
             return
-        service, row = self._context.service, await connection.fetchrow(_FIRST, PARTITIONS)
-        OUTBOX_ROWS.labels(service).set(await connection.fetchval(_COUNT) if row else 0)
-        first = cloudevents.decode(outbox.decode_headers(row["headers"]), row["payload"], row["part"]) if row else None
-        OUTBOX_AGE.labels(service).set(_age(first.recorded_at if first else None, self._context))
+        service, (rows, since) = self._context.service, await waiting(connection)
+        OUTBOX_ROWS.labels(service).set(rows)
+        OUTBOX_AGE.labels(service).set(_age(since, self._context))
 
 
 class ConsumerGauges:

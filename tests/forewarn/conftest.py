@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.shared.messaging.conftest import stage as stage
+from tests.shared.messaging.conftest import stage_databases as stage_databases
 from tests.support.installation import Installation, installation_in
 from tests.support.postgres import temporary_data_dir
 

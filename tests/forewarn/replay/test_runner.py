@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import httpx
 import pytest
 
 from forewarn.replay.client import ReplayClient, ReplayFailed
+from forewarn.replay.effects import Effects
 from forewarn.replay.plan import make_plan
 from forewarn.replay.runner import Replay
 from forewarn.replay.summary import Summary
@@ -183,5 +185,14 @@ class TestSummary:
         assert rendered | {"seconds": 0, "refused_lines": []} == {
             "read": 3, "accepted": 1, "amended": 0, "duplicate": 0, "superseded": 0,
             "refused": {"customer_blocked": 1, "invalid_json": 1}, "not_yet_supported": 0, "refused_lines": [],
-            "ignored_fields": {}, "retries": 0, "events_applied": {}, "warnings": {}, "seconds": 0,
+            "ignored_fields": {}, "retries": 0, "seconds": 0,
+            "events_applied": None, "warnings": None, "caught_up": None,
         }  # fmt: skip
+
+    def test_tells_what_the_services_made_of_it(self) -> None:
+        effects = Effects({"credit": 3}, {"churn": {"critical": 1}}, None)
+        rendered = Summary(effects=effects).as_json()
+        assert rendered["events_applied"] == {"credit": 3}
+        assert rendered["warnings"] == {"churn": {"critical": 1}}
+        assert rendered["caught_up"] is True
+        assert Summary(effects=replace(effects, unrest="7 events")).as_json()["caught_up"] is False
