@@ -44,6 +44,7 @@ from services.alerting.domain.parameters import SHIPPED as SHIPPED
 from services.alerting.domain.parameters import ChurnParameters as ChurnParameters
 from services.alerting.domain.parameters import CreditLimitParameters as CreditLimitParameters
 from services.alerting.domain.rule import Rule as Rule
+from services.alerting.domain.sources import Source as Source
 from services.alerting.domain.warning import Change as Change
 from services.alerting.domain.warning import HeldWarning as HeldWarning
 from services.alerting.domain.warning import document as document
