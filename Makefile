@@ -12,6 +12,9 @@ PYTHON ?= $(shell for python in python3.11 python3 python3.12 python3.13 python3
 	$$python -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 		&& { echo $$python; break; }; done)
 
+# Each worker has a PostgreSQL of its own. Part of the tests runs in one process: it can be debugged.
+WORKERS := --numprocesses logical --maxprocesses 4
+
 COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
 	--custom-compile-command 'make lock' --group build $(ARGS)
 
@@ -30,7 +33,7 @@ up: $(RUNTIME) ## Run the whole system on this machine; ARGS are passed on, for 
 	$(BIN)/forewarn up $(ARGS)
 
 test: $(DEV) ## Run the tests; ARGS are pytest's, for example ARGS=tests/orders
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(or $(ARGS),$(WORKERS))
 	@$(if $(ARGS),echo "Only a part was run: $(ARGS)",echo "Nothing was left out.")
 
 check: $(DEV) ## Lint, formatting, types, import rules

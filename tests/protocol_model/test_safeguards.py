@@ -6,8 +6,8 @@ from dataclasses import fields
 import pytest
 
 from tests.protocol_model import by_hand
-from tests.protocol_model.conftest import PROPERTY
 from tests.protocol_model.removals import ECONOMY, SEEN_BY_SEEDS, Removal
+from tests.protocol_model.report import PROPERTY
 from tests.protocol_model.safeguards import PROTOCOL, Safeguards
 from tests.protocol_model.schedule import run
 
