@@ -106,9 +106,6 @@ def unavailable_when_away() -> Iterator[None]:
     try:
         yield
     except AWAY as error:
-        if isinstance(error, ValueError):
-            # The driver's word for an argument it cannot encode, a kind of InterfaceError: no retry mends that.
-            raise
         log.warning("database_away", error=type(error).__name__)
         raise Unavailable("database_unavailable", "The database is away; try again.", retry_after=1) from error
     except asyncpg.TransactionRollbackError as error:

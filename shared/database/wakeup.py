@@ -73,14 +73,14 @@ class Listener:
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
 
     async def wait(self, timeout: float) -> bool:
-        """True as soon as the channel was notified since the last call, False after `timeout` seconds."""
+        """True once the channel was, or may have been, notified since the last call; False after `timeout` seconds."""
         await self._connect()
-        try:
-            await asyncio.wait_for(self._heard.wait(), timeout)
-        except TimeoutError:
-            return False
+        if not self._heard.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._heard.wait(), timeout)
+        heard = self._heard.is_set()
         self._heard.clear()
-        return True
+        return heard
 
     async def _connect(self) -> None:
         if self._connection is not None and not self._connection.is_closed():
@@ -92,6 +92,8 @@ class Listener:
             except BaseException:
                 connection.terminate()
                 raise
+            # A session that was cut is noticed by who waits on it; the next call listens again.
+            connection.add_termination_listener(self._on_notify)
             self._connection = connection
             # What came before the LISTEN was not heard.
             self._heard.set()
@@ -102,6 +104,7 @@ class Listener:
     async def close(self) -> None:
         """Stop listening."""
         if self._connection is not None:
+            self._connection.remove_termination_listener(self._on_notify)
             self._connection.terminate()
             self._connection = None
 
