@@ -115,15 +115,17 @@ class Bench:
     async def _consume(self) -> float:
         await self._empty()
         consumer = Consumer(self._context, self._bus, ["orders"], apply)
-        member = await self._bus.consumer("forewarn.bench", [TOPICS["orders"]])
-        await consumer.step(member, 0)
-        started, taken = time.perf_counter(), 0
         pool = await self._database.pool()
+        stop = asyncio.Event()
+        started = time.perf_counter()
+        running = asyncio.create_task(consumer.run(stop))
+        taken = 0
         while taken < EVENTS:
-            await consumer.step(member, 1)
+            await asyncio.sleep(0.05)
             taken = await pool.fetchval("select coalesce(sum(next_offset), 0)::bigint from cursor")
         seconds = time.perf_counter() - started
-        await member.close()
+        stop.set()
+        await running
         return seconds
 
     async def _repeat(self) -> float:

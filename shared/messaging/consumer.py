@@ -1,12 +1,14 @@
 """The consumer: takes batches off the bus and applies each in one transaction together with its cursor.
 
+While PostgreSQL applies one batch the next one is fetched and decoded: half of the time goes into either.
+
 The cursor in the service's own database is the truth; the bus's own commit is a hint for tools. What cannot be read
 or applied is stored as a dead letter and passed, so that one bad record never blocks a partition.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
 import structlog
@@ -65,6 +67,20 @@ class Hole(NamedTuple):
     found: int
 
 
+class Taken(NamedTuple):
+    """A record, and the event in it or why there is none."""
+
+    record: Record
+    event: Event | cloudevents.Undecodable
+
+
+class Batch(NamedTuple):
+    """Records that follow one another from `starts` on."""
+
+    starts: dict[TopicPartition, int]
+    taken: list[Taken]
+
+
 class HoleFound(Exception):
     """A batch has a hole that was not seen before; it is thrown away and every partition positioned again."""
 
@@ -79,6 +95,7 @@ class Consumer:
         self._handler = handler
         self._batch = context.settings.consumer_batch
         self._next: dict[TopicPartition, int] = {}
+        self._fetched: dict[TopicPartition, int] = {}
         self._holes: set[Hole] = set()
         self._stopped: dict[TopicPartition, int] = {}
         self._gauges = ConsumerGauges(context, bus, self._topics)
@@ -94,27 +111,46 @@ class Consumer:
 
     async def _consume(self, stop: asyncio.Event) -> None:
         member = await self._bus.consumer(f"forewarn.{self._context.service}", self._topics)
+        ahead = asyncio.create_task(self._take(member, POLL_SECONDS))
         try:
             while not stop.is_set():
-                await self.step(member)
+                batch = await ahead
+                ahead = asyncio.create_task(self._take(member, POLL_SECONDS))
+                await self._settle(batch, member)
                 await self._gauges.show(self._next, member.assignment())
         finally:
+            ahead.cancel()
+            await asyncio.gather(ahead, return_exceptions=True)
             with contextlib.suppress(BusError, OSError, TimeoutError):
                 await member.close()
 
     async def step(self, member: BusConsumer, timeout: float = POLL_SECONDS) -> int:
         """Position what is new, take one batch, apply it; returns how many records were taken."""
+        batch = await self._take(member, timeout)
+        await self._settle(batch, member)
+        return len(batch.taken)
+
+    async def _take(self, member: BusConsumer, timeout: float) -> Batch:
+        """The next batch, decoded; it follows what was fetched before, which need not have been applied yet."""
         await self._position(member)
         try:
             records = await member.poll(self._batch, timeout)
         except OffsetOutOfRange as error:
             self._stop(error)
-            return 0
-        if records:
-            self._check_contiguous(records)
-            await self._apply_or_halve(records)
-            await member.commit({where: self._next[where] for where in self._ends(records)})
-        return len(records)
+            return Batch({}, [])
+        self._check_contiguous(records)
+        ends = _ends(records)
+        starts = {where: self._fetched[where] for where in ends}
+        self._fetched |= ends
+        return Batch(starts, [Taken(record, _event_in(record)) for record in records])
+
+    async def _settle(self, batch: Batch, member: BusConsumer) -> None:
+        if any(self._next[where] != start for where, start in batch.starts.items()):
+            # The partition was lost and came back between fetching and applying.
+            raise CursorMoved
+        if batch.taken:
+            await self._apply_or_halve(batch.taken)
+            await member.commit({where: self._next[where] for where in batch.starts})
 
     async def _position(self, member: BusConsumer) -> None:
         waiting = await member.unpositioned()
@@ -134,7 +170,7 @@ class Consumer:
         for where in waiting:
             if self._stopped.get(where) != known[where]:
                 self._stopped.pop(where, None)
-                self._next[where] = known[where]
+                self._next[where] = self._fetched[where] = known[where]
                 member.seek(where, known[where])
         STOPPED.labels(self._context.service).set(len(self._stopped))
 
@@ -143,7 +179,7 @@ class Consumer:
 
         The partition stands still until its cursor is another; the others go on.
         """
-        self._stopped[error.where] = self._next[error.where]
+        self._stopped[error.where] = self._fetched[error.where]
         log.error("partition_stopped", service=self._context.service, error=str(error))
 
     def _check_contiguous(self, records: Sequence[Record]) -> None:
@@ -158,7 +194,7 @@ class Consumer:
             log.error("offset_hole_accepted", service=self._context.service, hole=str(hole))
 
     def _holes_in(self, records: Sequence[Record]) -> list[Hole]:
-        expected = dict(self._next)
+        expected = dict(self._fetched)
         holes: list[Hole] = []
         for record in records:
             where = TopicPartition(record.topic, record.partition)
@@ -167,37 +203,35 @@ class Consumer:
             expected[where] = record.offset + 1
         return holes
 
-    async def _apply_or_halve(self, records: Sequence[Record]) -> None:
+    async def _apply_or_halve(self, batch: Sequence[Taken]) -> None:
         """A batch with a bad record is applied by halves until the bad one stands alone and becomes a dead letter."""
         try:
-            await self._apply(records)
+            await self._apply(batch)
         except (CursorMoved, *_PASSING):
             raise
         except Exception as error:  # noqa: BLE001 - stored with the record
-            if len(records) == 1:
-                await self._bury(records[0], error)
+            if len(batch) == 1:
+                await self._bury(batch[0].record, error)
                 return
-            middle = len(records) // 2
-            await self._apply_or_halve(records[:middle])
-            await self._apply_or_halve(records[middle:])
+            middle = len(batch) // 2
+            await self._apply_or_halve(batch[:middle])
+            await self._apply_or_halve(batch[middle:])
 
-    async def _apply(self, records: Sequence[Record]) -> None:
-        ends = self._ends(records)
-        events: list[Event] = []
+    async def _apply(self, batch: Sequence[Taken]) -> None:
+        ends = _ends(taken.record for taken in batch)
+        events = [taken.event for taken in batch if isinstance(taken.event, Event)]
         async with self._context.database.unit_of_work() as unit:
             await self._advance(ends, unit)
-            for record in records:
-                try:
-                    events.append(cloudevents.decode(record.headers, record.value, record.partition))
-                except cloudevents.Undecodable as error:
-                    await dead_letters.store(record, error, unit)
+            for record, event in batch:
+                if isinstance(event, cloudevents.Undecodable):
+                    await dead_letters.store(record, event, unit)
             await self._handler(events, unit, self._context)
         self._moved(ends)
         APPLIED.labels(self._context.service).inc(len(events))
-        DEAD.labels(self._context.service).inc(len(records) - len(events))
+        DEAD.labels(self._context.service).inc(len(batch) - len(events))
 
     async def _bury(self, record: Record, error: Exception) -> None:
-        ends = self._ends([record])
+        ends = _ends([record])
         async with self._context.database.unit_of_work() as unit:
             await self._advance(ends, unit)
             await dead_letters.store(record, error, unit)
@@ -211,9 +245,6 @@ class Consumer:
             offset=record.offset,
             code=dead_letters.code_of(error),
         )
-
-    def _ends(self, records: Sequence[Record]) -> dict[TopicPartition, int]:
-        return {TopicPartition(record.topic, record.partition): record.offset + 1 for record in records}
 
     def _moved(self, ends: dict[TopicPartition, int]) -> None:
         self._next |= ends
@@ -231,3 +262,14 @@ class Consumer:
         )
         if status != f"UPDATE {len(places)}":
             raise CursorMoved
+
+
+def _ends(records: Iterable[Record]) -> dict[TopicPartition, int]:
+    return {TopicPartition(record.topic, record.partition): record.offset + 1 for record in records}
+
+
+def _event_in(record: Record) -> Event | cloudevents.Undecodable:
+    try:
+        return cloudevents.decode(record.headers, record.value, record.partition)
+    except cloudevents.Undecodable as error:
+        return error
