@@ -20,14 +20,15 @@ from shared.events import Document, Party
 from shared.http.auth import Scope
 from shared.http.dependencies import context_of
 from shared.http.etags import etag
-from shared.http.inputs import DocumentIn, RowError, parse_body, parse_rows
+from shared.http.inputs import Input, RowError, parse_body, parse_rows
 from shared.http.problems import refused_row
 from shared.messaging import customers
 from shared.messaging.customers import Known
-from shared.messaging.document_store import Draft, Outcome, Stored
+from shared.messaging.document_store import Outcome, Stored
 from shared.messaging.ingest import Accept, Ingest, Result
 
-M = TypeVar("M", bound=DocumentIn)
+M = TypeVar("M", bound=Input)
+D = TypeVar("D")
 
 AHEAD: Final = timedelta(hours=24)
 """How far the business time of a fact may lie ahead of our clock: clocks differ, zones are mistaken for one another.
@@ -76,16 +77,16 @@ class CustomerRef(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Intake(Generic[M]):
+class Intake(Generic[M, D]):
     """The way in for one kind of document: what is read, what it becomes, which use case takes it."""
 
     service: str
     model: type[M]
-    use_case: Accept
-    draft: Callable[[M, bool], Draft]
-    """(what was sent, declared as backfill) -> the snapshot."""
-    time: str
-    """Field with the business time."""
+    use_case: Accept[D]
+    draft: Callable[[M, bool], D]
+    """(what was sent, declared as backfill) -> what the use case takes."""
+    time: str | None = None
+    """Field with the business time, if what is sent has one."""
     may_lie_ahead: bool = False
     """Decisions may; facts may not."""
 
@@ -109,19 +110,18 @@ class Intake(Generic[M]):
         rows = parse_rows(self.model, await request.body(), request.headers.get("content-type", ""))
         now = here.clock.now()
         drafts = [self._draft_or_error(row, now, backfill) for row in rows]
-        good = [draft for draft in drafts if isinstance(draft, Draft)]
+        good = [draft for draft in drafts if not isinstance(draft, ForewarnError)]
         ingest = self._ingest(request, here)
         taken = iter(await (ingest.try_out(good) if dry_run else ingest.accept(good)) if good else ())
-        results: list[Result] = [next(taken) if isinstance(draft, Draft) else draft for draft in drafts]
+        results: list[Result] = [draft if isinstance(draft, ForewarnError) else next(taken) for draft in drafts]
         return _json(_bulk(results), 200)
 
-    def _draft(self, sent: M, now: datetime, backfill: bool) -> Draft:
-        if not self.may_lie_ahead and getattr(sent, self.time) > now + AHEAD:
-            message = f"{self.time} lies ahead of now."
-            raise InvalidInput("date_in_future", message, fields=(FieldError(self.time, "date_in_future", message),))
+    def _draft(self, sent: M, now: datetime, backfill: bool) -> D:
+        if self.time and not self.may_lie_ahead:
+            check_not_ahead(self.time, getattr(sent, self.time), now)
         return self.draft(sent, backfill)
 
-    def _draft_or_error(self, row: M | RowError, now: datetime, backfill: bool) -> Draft | ForewarnError:
+    def _draft_or_error(self, row: M | RowError, now: datetime, backfill: bool) -> D | ForewarnError:
         if isinstance(row, RowError):
             return row
         try:
@@ -129,13 +129,20 @@ class Intake(Generic[M]):
         except ForewarnError as error:
             return error
 
-    def _ingest(self, request: Request, here: Context) -> Ingest:
+    def _ingest(self, request: Request, here: Context) -> Ingest[D]:
         """The one writer of this service in this process, whatever kind of document it takes."""
-        made: dict[tuple[str, Accept], Ingest] = request.app.state.ingests
+        made: dict[tuple[str, Accept[D]], Ingest[D]] = request.app.state.ingests
         key = (self.service, self.use_case)
         if key not in made:
             made[key] = Ingest(here, self.use_case)
         return made[key]
+
+
+def check_not_ahead(field: str, at: datetime, now: datetime) -> None:
+    """Refuse the time of a fact that lies ahead of now by more than clocks differ. Raises `date_in_future`."""
+    if at > now + AHEAD:
+        message = f"{field} lies ahead of now."
+        raise InvalidInput("date_in_future", message, fields=(FieldError(field, "date_in_future", message),))
 
 
 async def visible_document(stored: Stored, scope: Scope, connection: Connection) -> Stored:

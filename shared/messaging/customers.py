@@ -30,7 +30,17 @@ on conflict (party) do update set company_name = excluded.company_name, owner = 
 """
 _LINKS: Final = """
 select party as survivor, other_party as absorbed from {side}
-where kind = 'customer_link' and live and (party = any($1) or other_party = any($1))
+where kind = 'customer_link' and live and party = any($1)
+"""
+_FORGET: Final = "delete from customer where party = any($1)"
+_KNOWN: Final = """
+select asked.party, own.source, own.external_id, coalesce(own.confirmed, false) as confirmed,
+    coalesce(own.company_name, root.company_name) as company_name, coalesce(own.owner, root.owner) as owner
+from unnest($1::uuid[]) as asked (party)
+    left join customer as own using (party)
+    left join alias using (party)
+    left join customer as root on root.party = alias.root
+where own.party is not null or root.party is not null
 """
 _ALIASED: Final = """
 select distinct theirs.party, theirs.root from alias mine join alias theirs using (root) where mine.party = any($1)
@@ -55,7 +65,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of one party."""
+    """What is known of one party: name and owner are those of his group's root where he has none of his own."""
 
     party: Party
     company_name: str | None
@@ -88,7 +98,17 @@ def customer_tables(metadata: MetaData) -> None:
 async def lock(events: Iterable[Event], connection: Connection) -> None:
     """Keep groups as they are for this transaction, or alone change them; taken before any document is locked."""
     links = any(event.kind == CustomerLink.kind for event in events)
-    await connection.execute(_LOCK if links else _LOCK_SHARED)
+    await (lock_alone if links else lock_shared)(connection)
+
+
+async def lock_alone(connection: Connection) -> None:
+    """Nobody else links or reads groups until this transaction ends."""
+    await connection.execute(_LOCK)
+
+
+async def lock_shared(connection: Connection) -> None:
+    """Nobody links until this transaction ends."""
+    await connection.execute(_LOCK_SHARED)
 
 
 async def apply(changes: Sequence[Change], connection: Connection, side: Side = "held_document") -> frozenset[UUID]:
@@ -96,13 +116,7 @@ async def apply(changes: Sequence[Change], connection: Connection, side: Side = 
 
     `side`: where links are kept: as held by a consumer, or as the customer service's own.
     """
-    customers = [change.document for change in changes if isinstance(change.document, Customer)]
-    if customers:
-        rows = [
-            (each.party.id, each.party.source, each.party.external_id, each.company_name, each.owner, each.confirmed)
-            for each in sorted(customers, key=lambda each: each.party.id)
-        ]
-        await connection.execute(_REMEMBER, *(list(column) for column in zip(*rows, strict=True)))
+    await _remember([change.document for change in changes if isinstance(change.document, Customer)], connection)
     touched = {party for change in changes if isinstance(change.document, CustomerLink) for party in change.parties()}
     return await _regroup(touched, side, connection) if touched else frozenset()
 
@@ -119,8 +133,8 @@ async def groups_of(parties: Collection[UUID], connection: Connection) -> dict[U
 
 
 async def known(parties: Collection[UUID], connection: Connection) -> dict[UUID, Known]:
-    """What is known of those of the parties that are registered."""
-    rows = await connection.fetch("select * from customer where party = any($1)", list(parties))
+    """What is known of those of the parties who are registered or linked with somebody who is."""
+    rows = await connection.fetch(_KNOWN, list(parties))
     return {
         row["party"]: Known(
             Party(id=row["party"], source=row["source"], external_id=row["external_id"]),
@@ -138,28 +152,32 @@ async def sees(owner: str, parties: Collection[UUID], connection: Connection) ->
     return bool(await connection.fetchval(query, owner, list(parties)))
 
 
+async def _remember(customers: Sequence[Customer], connection: Connection) -> None:
+    """Rows of live customers, in the order of ids; a retracted one has none."""
+    live = sorted((one for one in customers if one.live), key=lambda one: one.party.id)
+    if live:
+        rows = [
+            (one.party.id, one.party.source, one.party.external_id, one.company_name, one.owner, one.confirmed)
+            for one in live
+        ]
+        await connection.execute(_REMEMBER, *(list(column) for column in zip(*rows, strict=True)))
+    retracted = [one.party.id for one in customers if not one.live]
+    if retracted:
+        await connection.execute(_FORGET, retracted)
+
+
 async def _regroup(touched: set[UUID], side: Side, connection: Connection) -> frozenset[UUID]:
-    before = {row["party"] for row in await connection.fetch(_ALIASED, list(touched))} | touched
-    links = await _links_of(before, side, connection)
-    reached = before | {party for link in links for party in link}
-    roots = _roots(links)
-    await connection.execute("delete from alias where party = any($1)", list(reached))
+    """Groups of everyone who is, or was, linked with one of those whose links changed.
+
+    No live link leads out of them: the old ones lay inside the groups there were, the new ones are among the changes.
+    """
+    members = {row["party"] for row in await connection.fetch(_ALIASED, list(touched))} | touched
+    links = await connection.fetch(_LINKS.format(side=side), list(members))
+    roots = _roots({(row["survivor"], row["absorbed"]) for row in links})
+    await connection.execute("delete from alias where party = any($1)", list(members))
     if roots:
         await connection.execute(_ALIAS, list(roots), list(roots.values()))
-    return frozenset(reached)
-
-
-async def _links_of(parties: set[UUID], side: Side, connection: Connection) -> set[tuple[UUID, UUID]]:
-    """Every live link (survivor, absorbed) that hangs together with one of the parties."""
-    links: set[tuple[UUID, UUID]] = set()
-    known: set[UUID] = set()
-    frontier = set(parties)
-    while frontier:
-        known |= frontier
-        rows = await connection.fetch(_LINKS.format(side=side), list(frontier))
-        links |= {(row["survivor"], row["absorbed"]) for row in rows}
-        frontier = {party for link in links for party in link} - known
-    return links
+    return frozenset(members)
 
 
 def _roots(links: Collection[tuple[UUID, UUID]]) -> Mapping[UUID, UUID]:
