@@ -34,6 +34,8 @@ Table(
     "state",
     METADATA,
     Column("party", Uuid, primary_key=True),
+    Column("source", Text),
+    Column("external_id", Text),
     # Checkpoints and dues of the group he is the root of; null for everyone else.
     Column("data", LargeBinary),
     # J: the last day judged for absence, by kind; it stays with the party whatever his group.

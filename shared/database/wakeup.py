@@ -6,6 +6,9 @@ from typing import Final
 
 import asyncpg
 
+JOBS: Final = "forewarn_jobs"
+"""Runs every job of the service whose database it is now."""
+
 RETRY_SECONDS: Final = 1.0
 
 ANSWER_SECONDS: Final = 10

@@ -39,6 +39,8 @@ class Write:
     previous: Document | None
     publish: bool = True
     """False if only `source_revision` moved: for everyone else nothing changed."""
+    key: str | None = None
+    """What the row is found by instead of its natural key, which may move."""
 
 
 _COLUMNS: Final = (
@@ -51,6 +53,7 @@ _UNNEST: Final = (
     f"$16::bytea[]) as new ({_COLUMNS})"
 )
 SELECT: Final = f"select {_COLUMNS} from document"
+# Any conflict, not only of the key: whoever makes the same customer at once has the same id as well.
 INSERT: Final = f"""
 insert into document ({_COLUMNS}) select {_COLUMNS} from {_UNNEST}
 on conflict do nothing returning id
@@ -98,7 +101,7 @@ def _row(write: Write) -> tuple[Any, ...]:
     return (
         stored.id,
         document.kind,
-        document.natural_key,
+        write.key or document.natural_key,
         write.source,
         stored.epoch,
         stored.revision,

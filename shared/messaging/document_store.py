@@ -7,7 +7,7 @@ changes nothing writes neither; nothing is deleted. What a document means is the
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 from uuid import UUID
 
 import msgspec
@@ -53,6 +53,18 @@ class Outcome:
     stored: Stored
 
 
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A document of our own as it now is: known by its id alone, because what it says of itself may move."""
+
+    id: UUID
+    document: Document
+    reason: str
+
+
+_REVISIONS: Final = "select id, revision, data from document where id = any($1) order by id for update"
+
+
 class _Raced(Exception):
     """Another transaction made one of these documents after we had looked for it."""
 
@@ -78,6 +90,24 @@ class DocumentStore:
                 continue
             await self._publish(writes.values(), unit)
             return outcomes
+
+    async def put(self, snapshots: Sequence[Snapshot], unit: UnitOfWork) -> list[Stored]:
+        """Keep what our documents say now, each at most once; returns those that said something else before, in order.
+
+        Nobody else may make documents under these ids meanwhile. Their events go to whom they name now.
+        """
+        ids = sorted(snapshot.id for snapshot in snapshots)
+        rows = await unit.connection.fetch(_REVISIONS, ids)
+        held = {row["id"]: row for row in rows}
+        writes = [write for one in snapshots if (write := self._write_of(one, held.get(one.id), unit)) is not None]
+        new = [write for write in writes if write.stored.revision == 1]
+        changed = [write for write in writes if write.stored.revision > 1]
+        if new:
+            await unit.connection.execute(INSERT, *columns_of(new))
+        if changed:
+            await unit.connection.execute(UPDATE, *columns_of(changed))
+        await self._publish(writes, unit)
+        return [write.stored for write in writes]
 
     async def change(
         self, kind: str, id_: UUID, unit: UnitOfWork, change: Callable[[Stored], tuple[Document, str]]
@@ -177,6 +207,13 @@ class DocumentStore:
             raise _Raced
         if changed:
             await unit.connection.execute(UPDATE, *columns_of(changed))
+
+    def _write_of(self, snapshot: Snapshot, held: Any, unit: UnitOfWork) -> Write | None:
+        if held is not None and held["data"] == encode(snapshot.document):
+            return None
+        revision = 1 if held is None else held["revision"] + 1
+        stored = Stored(snapshot.id, EPOCH, revision, None, snapshot.reason, unit.now, snapshot.document)
+        return Write(stored, self.producer, previous=None, key=str(snapshot.id))
 
     async def _publish(self, writes: Iterable[Write], unit: UnitOfWork) -> None:
         await outbox.append([self._outgoing(write) for write in writes if write.publish], unit)

@@ -84,6 +84,24 @@ async def load(groups: Iterable[frozenset[UUID]], connection: Connection) -> dic
     return {group: _of_group(group, sources, delivered, letters) for group in wanted}
 
 
+async def ceilings(connection: Connection) -> dict[tuple[str, int], datetime]:
+    """Per kind and partition an instant which no horizon of anybody there exceeds; a pair that is missing is closed.
+
+    Cheap, for asking who may be ready: only the horizon of a group says who is.
+    """
+    sources = _sources(await connection.fetch(_BEATS))
+    found = {(kind, part): _ceiling(sources[kind], part) for kind in sources for part in range(PARTITIONS)}
+    return {place: until for place, until in found.items() if until is not None}
+
+
+def _ceiling(sources: Iterable[_Source], part: int) -> datetime | None:
+    promised = [beat for source in sources if (beat := source.in_part(part))["retired_at"] is None]
+    of_all = [beat["complete_until"] for beat in promised if beat["coverage"] == "all"]
+    if of_all:
+        return None if None in of_all else min(of_all)
+    return max((beat["complete_until"] for beat in promised if beat["complete_until"] is not None), default=None)
+
+
 def _sources(beats: Sequence[Any]) -> dict[str, list[_Source]]:
     """Sources by kind."""
     by_source: dict[tuple[str, str], list[Any]] = defaultdict(list)

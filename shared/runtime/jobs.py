@@ -10,10 +10,11 @@ import structlog
 
 from shared.context import Context
 from shared.database.database import AWAY
+from shared.database.wakeup import JOBS
 from shared.runtime.service import Job
 from shared.runtime.tasks import Backoff, pause
 
-CHANNEL: Final = "forewarn_jobs"
+CHANNEL: Final = JOBS
 """`context.database.wake(CHANNEL)` runs every job of that service now."""
 
 RETRY_SECONDS: Final = 1.0

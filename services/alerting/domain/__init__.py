@@ -45,6 +45,10 @@ from services.alerting.domain.parameters import ChurnParameters as ChurnParamete
 from services.alerting.domain.parameters import CreditLimitParameters as CreditLimitParameters
 from services.alerting.domain.rule import Rule as Rule
 from services.alerting.domain.sources import Source as Source
+from services.alerting.domain.system import INSTALLATION as INSTALLATION
+from services.alerting.domain.system import dead_letters as dead_letters
+from services.alerting.domain.system import late_sources as late_sources
+from services.alerting.domain.system import settle as settle
 from services.alerting.domain.warning import Change as Change
 from services.alerting.domain.warning import HeldWarning as HeldWarning
 from services.alerting.domain.warning import document as document

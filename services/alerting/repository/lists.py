@@ -32,7 +32,7 @@ select at, reason, revision, condition, tier, handling, actor, numbers from tran
 where warning = $1 order by revision
 """
 _JUDGED: Final = """
-select party, source, external_id, order_day, payment_day from state left join customer using (party)
+select party, source, external_id, order_day, payment_day from state
 where order_day is not null or payment_day is not null
 """
 

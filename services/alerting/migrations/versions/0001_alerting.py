@@ -197,6 +197,8 @@ def upgrade() -> None:
         """
         CREATE TABLE state (
             party UUID NOT NULL,
+            source TEXT,
+            external_id TEXT,
             data BYTEA,
             order_day DATE,
             payment_day DATE,

@@ -1,0 +1,145 @@
+"""Judge customers: load their groups, hand them to the domain in slices, store what the plans say.
+
+Set-based: statements per pass, not per customer. Locks are taken in the order alias, documents, states by id; whoever
+judges or handles keeps to it.
+"""
+
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from itertools import islice
+from typing import Final
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from msgspec.structs import replace
+from prometheus_client import Counter
+
+from services.alerting import domain
+from services.alerting.domain import RULES, Change, Due, GroupInput, GroupPlan, HeldWarning
+from services.alerting.repository import dues, states, warnings
+from services.alerting.repository.dues import Ceiling, DueRow
+from services.alerting.repository.states import NOTHING, GroupState, PartyState
+from services.alerting.use_cases.loading import Loaded, load
+from services.alerting.use_cases.touch import Touch
+from shared.database.unit_of_work import UnitOfWork
+from shared.events.days import day_of
+from shared.messaging import customers, horizon
+
+SLICE: Final = 50
+"""Groups judged before others get a turn of the event loop."""
+
+DUE_PAGE: Final = 500
+
+JUDGED: Final = Counter("alerting_groups_judged_total", "Groups judged, by what had to be folded", ["need"])
+OPENED: Final = Counter("alerting_warnings_opened_total", "Warnings that began to fire", ["code", "tier"])
+
+_NEVER: Final = Due()
+
+
+async def judge_customers(touch: Touch, unit: UnitOfWork, zone: ZoneInfo, *, exact: bool = False) -> None:
+    """Judge the groups of all touched customers in one pass; the caller holds the alias lock.
+
+    `exact`: write for all of them when they are due, and that they were looked at; else only what is due earlier
+    than was written.
+    """
+    if not touch.since:
+        return
+    looked = await dues.mark(unit.connection)
+    loaded = await load(touch, unit, zone)
+    changes: list[Change] = []
+    plans: list[GroupPlan] = []
+    for groups, held in _slices(loaded, touch):
+        plan = domain.judge(groups, held, now=unit.now, zone=zone, new_id=unit.new_id, versions=loaded.rules.versions)
+        changes += plan.changes
+        plans += plan.groups
+        await asyncio.sleep(0)
+    await _save(plans, loaded, looked, exact, unit)
+    await warnings.store(changes, unit)
+    _count(loaded, changes)
+
+
+async def judge_due(unit: UnitOfWork, zone: ZoneInfo) -> bool:
+    """Judge a page of groups whose time has come, by the horizon or the clock; returns whether there may be more."""
+    await customers.lock_shared(unit.connection)
+    looked = await dues.mark(unit.connection)
+    ceilings = _ceilings(await horizon.ceilings(unit.connection), zone)
+    roots = await dues.ready(ceilings, looked, unit.now, DUE_PAGE, unit.connection)
+    await judge_customers(Touch(dict.fromkeys(roots)), unit, zone, exact=True)
+    return len(roots) == DUE_PAGE
+
+
+def _ceilings(until: Mapping[tuple[str, int], datetime], zone: ZoneInfo) -> list[Ceiling]:
+    """How far each rule can come in each partition."""
+    found = []
+    for rule in RULES:
+        for part in {part for _, part in until}:
+            instants = [until.get((kind, part)) for kind in rule.needs]
+            if None not in instants:
+                day = day_of(min(filter(None, instants)), zone) - timedelta(days=1)
+                found.append(Ceiling(rule.code, part, day))
+    return found
+
+
+def _slices(loaded: Loaded, touch: Touch) -> Iterator[tuple[list[GroupInput], list[HeldWarning]]]:
+    """Groups with the warnings about them, some at a time; those a link or a warning ties together stay together."""
+    held: dict[UUID, list[HeldWarning]] = {root: [] for root in loaded.groups}
+    tied = {loaded.root_of[party] for party in touch.regrouped}
+    for warning in loaded.held:
+        roots = {root for member in warning.members if (root := loaded.root_of.get(member.id)) is not None}
+        held[min(roots)].append(warning)
+        if len(roots) > 1:
+            tied |= roots
+    rest = iter([root for root in loaded.groups if root not in tied])
+    roots_of_slice = list(tied) or list(islice(rest, SLICE))
+    while roots_of_slice:
+        groups = [loaded.groups[root] for root in roots_of_slice]
+        yield groups, [warning for root in roots_of_slice for warning in held[root]]
+        roots_of_slice = list(islice(rest, SLICE))
+
+
+async def _save(plans: Sequence[GroupPlan], loaded: Loaded, looked: int, exact: bool, unit: UnitOfWork) -> None:
+    """Checkpoints, J and dues. What lies under the id of a member that is no root would look valid after an unlink."""
+    changed: list[PartyState] = []
+    written: list[DueRow] = []
+    gone: list[tuple[UUID, str]] = []
+    for plan in plans:
+        stored = loaded.stored[plan.root].group
+        due = _dues(plan, stored, exact)
+        written += [DueRow(plan.root, code, one) for code, one in due.items() if exact or stored.due.get(code) != one]
+        gone += [(plan.root, code) for code in stored.due.keys() - due.keys()]
+        changed.append(replace(loaded.states[plan.root], group=GroupState(plan.checkpoints, due)))
+        for party in plan.void:
+            gone += [(party, code) for code in loaded.stored[party].group.due]
+            changed.append(replace(loaded.states[party], group=NOTHING))
+    await states.save([one for one in changed if one != loaded.stored[one.party.id]], unit.connection)
+    await dues.save(written, looked, unit.connection)
+    await dues.delete(gone, unit.connection)
+
+
+def _dues(plan: GroupPlan, stored: GroupState, exact: bool) -> dict[str, Due]:
+    """What the table shall say. A day that only moved away stays, as long as it lies beyond J: looking once in vain
+    costs less than moving it with every order."""
+    found = {}
+    for code, due in plan.due.items():
+        old, cut = stored.due.get(code), plan.checkpoints[code].cut
+        if not exact and old is not None and _wakes(old, due, cut):
+            found[code] = old
+        elif due != _NEVER:
+            found[code] = due
+    return found
+
+
+def _wakes(old: Due, due: Due, cut: date | None) -> bool:
+    """The old one wakes in time for the new one, and not already now."""
+    if old.settled is None or old.at != due.at or (cut is not None and old.settled <= cut):
+        return False
+    return due.settled is None or old.settled <= due.settled
+
+
+def _count(loaded: Loaded, changes: Iterable[Change]) -> None:
+    for need in loaded.needs.values():
+        JUDGED.labels(need.mode).inc()
+    for change in changes:
+        if change.reason == "opened" and change.warning.firing:
+            OPENED.labels(change.warning.code, change.warning.episode.spans[-1].tier).inc()
