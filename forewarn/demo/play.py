@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any, Final
 
 from forewarn.demo.distributor import Customer, Distributor
@@ -83,8 +84,12 @@ class Player:
         self._sent += len(lines)
 
     def _documents(self, lines: Iterable[DemoLine]) -> list[Document]:
-        found = [self._translator.translate(Line(self._sent + number, line)) for number, line in enumerate(lines, 1)]
-        return [_readable(one) for one in found]
+        return [_readable(self._translator.translate(_as_read(line))) for line in lines]
+
+
+def _as_read(line: DemoLine) -> Line:
+    """The line as it would come out of a file: all its numbers are decimals."""
+    return Line(0, {name: Decimal(value) if isinstance(value, int) else value for name, value in line.items()})
 
 
 def _readable(found: Document | Refused) -> Document:

@@ -17,12 +17,27 @@ class Sentence(NamedTuple):
 
 def sentence(warning: WarningDocument, name: str) -> Sentence:
     """What the warning says about `name`: as it stands, or as it stood at its height once it has ended."""
-    numbers = warning.evidence.numbers if warning.ended_at is None else warning.spans[-1].numbers
-    said = _SAID.get(warning.code, _anything)(name, warning.scope, numbers)
-    if warning.condition == "retracted":
+    end = None if warning.ended_at is None else warning.end_reason or ""
+    taken_back = warning.condition == "retracted"
+    return statement(warning.code, name, warning.scope, numbers_of(warning), end=end, taken_back=taken_back)
+
+
+def numbers_of(warning: WarningDocument) -> Numbers:
+    """The figures its sentence is made of."""
+    return warning.evidence.numbers if warning.ended_at is None else warning.spans[-1].numbers
+
+
+def statement(code: str, name: str, scope: str, numbers: Numbers, *, end: str | None, taken_back: bool) -> Sentence:
+    """The sentence of whoever kept its figures; `end` is how it ended, None if it has not."""
+    try:
+        said = _SAID.get(code, _anything)(name, scope, numbers)
+    except KeyError:
+        # Another version of its rule gave other figures; a whole list must not fail for one warning.
+        said = _anything(name, scope, numbers)
+    if taken_back:
         return Sentence(f"Taken back: {said.en}", f"已撤回：{said.zh}")
-    if warning.ended_at is not None:
-        en, zh = _ENDED.get(warning.end_reason or "", ("Over.", "已结束。"))
+    if end is not None:
+        en, zh = _ENDED.get(end, ("Over.", "已结束。"))
         return Sentence(f"{said.en} {en}", f"{said.zh}{zh}")
     return said
 
@@ -55,12 +70,11 @@ def _limit(limit: str, currency: str) -> tuple[str, str]:
 
 
 def _churn(name: str, _: str, numbers: Numbers) -> Sentence:
-    last, silent = numbers["last_order_day"], numbers["silent_days"]
-    allowed, gap = numbers["allowed_days"], numbers["median_gap_days"]
+    # Not how long: that is true on the day of the verdict only, and read on another.
+    last, allowed, gap = numbers["last_order_day"], numbers["allowed_days"], numbers["median_gap_days"]
     return Sentence(
-        f"{name} has not ordered for {silent} days (last on {last}); "
-        f"he orders every {gap} days and up to {allowed} are allowed.",
-        f"{name}已{silent}天没有订单（最近一次{last}），通常每{gap}天下单一次，最长允许{allowed}天。",
+        f"{name} has not ordered since {last}; he orders every {gap} days, and up to {allowed} are allowed.",
+        f"{name}自{last}起没有新订单；通常每{gap}天下单一次，最长允许{allowed}天。",
     )
 
 
