@@ -1,1 +1,1 @@
-"""Limits, invoices and payments: what customers owe, and how much they may."""
+"""Limits, invoices and payments: who may owe how much, who owes what, and which documents say so."""
