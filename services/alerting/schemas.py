@@ -166,7 +166,7 @@ class SourceOut(BaseModel):
     complete_until: datetime | None
     retired_at: datetime | None
     late: bool
-    closes: list[str]
+    rules_kept_closed: list[str]
     """Rules that judge nothing new by absence while it is late."""
 
 
@@ -261,5 +261,5 @@ def show_source(source: Source, now: datetime) -> SourceOut:
         complete_until=source.complete_until,
         retired_at=source.retired_at,
         late=source.late(now),
-        closes=list(source.closes),
+        rules_kept_closed=list(source.closes),
     )
