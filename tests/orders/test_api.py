@@ -10,7 +10,6 @@ from shared.events import Order
 from tests.support import builders as build
 from tests.support.service import Served
 
-
 UNKNOWN = "018f3c6e-7a4b-7c3d-8e9f-0a1b2c3d4e5f"
 
 
