@@ -1,0 +1,121 @@
+"""How fast a relay empties an outbox, beside a producer that is handed the same batches ready-made."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from statistics import median
+from typing import Any, Final
+
+import asyncpg
+
+from benchmarks.projection import events
+from services.orders.tables import METADATA
+from shared.clock import SystemClock
+from shared.context import Context
+from shared.database.database import Database
+from shared.database.embedded_postgres import EmbeddedPostgres
+from shared.events import PARTITIONS, TOPICS, cloudevents
+from shared.ids import Uuid7Ids
+from shared.messaging import outbox
+from shared.messaging.bus import Message
+from shared.messaging.embedded_bus import EmbeddedBus
+from shared.messaging.outbox import Outgoing
+from shared.messaging.partitions import partition_of
+from shared.messaging.relay import QUOTA, Relay
+from shared.runtime.host import settle_garbage_collector
+from shared.settings import Settings
+from tests.support.postgres import temporary_data_dir
+from tests.support.schema import create_tables
+
+ROWS: Final = 60_000
+ROUNDS: Final = 3
+
+
+class Bench:
+    """An outbox to fill and empty, and the same records as batches."""
+
+    def __init__(self, server: EmbeddedPostgres) -> None:
+        self._dsn = server.dsn("orders")
+        self._bus = EmbeddedBus(server.dsn("bus"))
+        ids, clock = Uuid7Ids(), SystemClock()
+        self._database = Database(self._dsn, clock=clock, ids=ids)
+        self._context = Context("orders", self._database, Settings(), clock, ids)
+        self._events = [event for event, _ in zip(events(), range(ROWS), strict=False)]
+
+    async def run(self) -> tuple[float, float]:
+        """Records per second of the relay and of the bare producer: medians of interleaved rounds."""
+        await create_tables(self._dsn, METADATA)
+        await self._bus.create_topics({TOPICS["orders"]: PARTITIONS, "raw": PARTITIONS})
+        batches = self._batches()
+        settle_garbage_collector()
+        ours, bare = [], []
+        for _ in range(ROUNDS):
+            ours.append(ROWS / await self._relay())
+            bare.append(ROWS / await self._send(batches))
+        await self._database.close()
+        await self._bus.close()
+        return median(ours), median(bare)
+
+    async def _relay(self) -> float:
+        for first in range(0, ROWS, 2000):
+            async with self._database.unit_of_work() as unit:
+                chunk = self._events[first : first + 2000]
+                await outbox.append([Outgoing(event, [event.party] if event.party else []) for event in chunk], unit)
+        relay = Relay(self._context, self._bus)
+        connection = await asyncpg.connect(self._dsn)
+        began = time.perf_counter()
+        while await relay.send_present(connection):
+            pass
+        seconds = time.perf_counter() - began
+        left = await connection.fetchval("select count(*) from outbox")
+        await connection.close()
+        if left:
+            raise RuntimeError(f"{left} rows were not sent")
+        return seconds
+
+    async def _send(self, batches: Sequence[Sequence[tuple[int, list[Message]]]]) -> float:
+        producer = await self._bus.producer()
+        began = time.perf_counter()
+        for together in batches:
+            await asyncio.gather(*(producer.send("raw", part, messages) for part, messages in together))
+        seconds = time.perf_counter() - began
+        await producer.close()
+        return seconds
+
+    def _batches(self) -> list[list[tuple[int, list[Message]]]]:
+        """What the relay would send together: a quota of every partition."""
+        by_part: dict[int, list[Message]] = {part: [] for part in range(PARTITIONS)}
+        for event in self._events:
+            key = str(event.party).encode()
+            by_part[partition_of(key, PARTITIONS)].append(Message(key, event.data, cloudevents.headers(event)))
+        most = max(map(len, by_part.values()))
+        return [
+            [(part, rows[first : first + QUOTA]) for part, rows in by_part.items() if rows[first : first + QUOTA]]
+            for first in range(0, most, QUOTA)
+        ]
+
+
+def report(ours: float, bare: float) -> list[str]:
+    """The table."""
+    return [
+        f"{'':<24}{'records/s':>12}{'ratio':>8}",
+        f"{'bare producer':<24}{bare:>12,.0f}",
+        f"{'relay':<24}{ours:>12,.0f}{ours / bare:>8.2f}",
+    ]
+
+
+def main() -> None:
+    """Start a server that waits for the disk, measure, print."""
+    with temporary_data_dir() as data_dir:
+        server = EmbeddedPostgres(data_dir)
+        server.start()
+        try:
+            server.provision(["orders", "bus"])
+            found: Any = asyncio.run(Bench(server).run())
+            print("\n".join(report(*found)))  # noqa: T201 - the report
+        finally:
+            server.stop()
+
+
+if __name__ == "__main__":
+    main()
