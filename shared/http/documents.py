@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from shared.context import Context
 from shared.database.unit_of_work import Connection
-from shared.errors import Conflict, FieldError, ForewarnError, InvalidInput, NotFound
+from shared.errors import Conflict, FieldError, ForewarnError, InvalidInput
 from shared.events import Document, Party
 from shared.http.auth import Scope
 from shared.http.dependencies import context_of
@@ -24,7 +24,7 @@ from shared.http.inputs import Input, RowError, parse_body, parse_rows
 from shared.http.problems import refused_row
 from shared.messaging import customers
 from shared.messaging.customers import Known
-from shared.messaging.document_store import Outcome, Stored
+from shared.messaging.document_store import Outcome, Stored, not_found
 from shared.messaging.ingest import Accept, Ingest, Result
 
 M = TypeVar("M", bound=Input)
@@ -149,7 +149,7 @@ async def visible_document(stored: Stored, scope: Scope, connection: Connection)
     """The document, if the caller may see any of its customers. Raises as if it were not there."""
     parties = [party.id for party in stored.document.parties()]
     if scope.owner is not None and not await customers.sees(scope.owner, parties, connection):
-        raise NotFound(f"{stored.document.kind}_not_found", "There is no such document.")
+        raise not_found(stored.document.kind)
     return stored
 
 

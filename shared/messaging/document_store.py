@@ -115,7 +115,7 @@ class DocumentStore:
         """Lock a document and replace its snapshot by what `change` makes of it: (snapshot, reason)."""
         row = await unit.connection.fetchrow(f"{SELECT} where kind = $1 and id = $2 for update", kind, id_)
         if row is None:
-            raise _not_found(kind)
+            raise not_found(kind)
         stored = stored_in(row)
         document, reason = change(stored)
         if document == stored.document:
@@ -144,7 +144,7 @@ class DocumentStore:
         """One document. Raises `<kind>_not_found`."""
         row = await connection.fetchrow(f"{SELECT} where kind = $1 and id = $2", kind, id_)
         if row is None:
-            raise _not_found(kind)
+            raise not_found(kind)
         return stored_in(row)
 
     async def some(self, kind: str, ids: Collection[UUID], connection: Connection) -> dict[UUID, Stored]:
@@ -274,5 +274,6 @@ def _next(held: Stored, document: Document, reason: str, source_revision: int | 
     return Stored(held.id, EPOCH, held.revision + 1, source_revision, reason, now, document)
 
 
-def _not_found(kind: str) -> NotFound:
+def not_found(kind: str) -> NotFound:
+    """What is answered for a document that does not exist, or not for this caller."""
     return NotFound(f"{kind}_not_found", f"There is no {kind.replace('_', ' ')} with this id.")

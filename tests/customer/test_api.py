@@ -371,9 +371,12 @@ class TestReadCustomers:
         assert len((await customers.get("/v1/customer-links", **as_li)).json()["items"]) == 1
         assert (await customers.get(f"/v1/customer-links/{link['id']}", **as_li)).status_code == 404
 
-    async def test_nobody_unknown_is_shown(self, customers: Served) -> None:
-        answer = await customers.get(f"/v1/customers/{UNKNOWN}")
-        assert (answer.status_code, answer.json()["code"]) == (404, "customer_not_found")
+    async def test_a_foreign_customer_is_answered_like_one_who_does_not_exist(self, customers: Served) -> None:
+        """INVARIANT: the answer does not tell whether there is such a customer."""
+        foreign = await registered(customers, "C1", owner="li")
+        told = [await shown(customers, id_, role="sales", subject="wang") for id_ in (foreign, UNKNOWN)]
+        assert told[0]["code"] == "customer_not_found"
+        assert told[0] | {"trace_id": ""} == told[1] | {"trace_id": ""}
 
     async def test_links_of_one_customer(self, customers: Served) -> None:
         await linked(customers, "C1", "C2")
