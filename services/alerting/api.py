@@ -29,7 +29,7 @@ from shared.events.alerting import HandlingState, Tier
 from shared.http.auth import Principal, principal, requires, visible_to
 from shared.http.dependencies import context, unit_of_work
 from shared.http.documents import names_of, visible_document
-from shared.http.etags import etag, if_match
+from shared.http.etags import IfMatch, etag, if_match
 from shared.http.inputs import Code, Id, body
 from shared.http.pagination import Cursor, Limit, Page, decode_cursor, page_of
 from shared.messaging import customers
@@ -172,10 +172,13 @@ async def _handle(
     id_: UUID, command: Command, request: Request, who: Principal, unit: UnitOfWork, response: Response
 ) -> WarningOut:
     """Commands may name the revision they were decided on; without If-Match they apply to what is there."""
-    stored = await _visible(id_, who, unit)
-    if "if-match" in request.headers:
-        if_match(request).check(stored.epoch, stored.revision)
-    return await _show(await use_cases.handle_warning(id_, command, unit), unit, response)
+    await _visible(id_, who, unit)
+    seen = if_match(request) if "if-match" in request.headers else IfMatch(None)
+
+    def check(held: Stored) -> None:
+        seen.check(held.epoch, held.revision)
+
+    return await _show(await use_cases.handle_warning(id_, command, unit, check), unit, response)
 
 
 async def _visible(id_: UUID, who: Principal, unit: UnitOfWork) -> Stored:
