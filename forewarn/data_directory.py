@@ -37,6 +37,8 @@ class Address:
     token: str
     """An administrator's."""
     pids: dict[str, int] = field(default_factory=dict)
+    time_zone: str | None = None
+    """The seller's, as its processes were told: a dead letter tried again is judged by the same days."""
 
 
 class DataDirectory:

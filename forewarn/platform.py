@@ -55,8 +55,8 @@ def installed_platform(data_dir: Path | None, names: Sequence[str]) -> Platform:
     settings = Settings() if data_dir is None else Settings(data_dir=data_dir)
     if data_dir is None and any(os.environ.get(database_variable(name)) for name in NAMES):
         return distributed_platform(settings, names)
-    DataDirectory(settings.data_dir).address()
-    return embedded_platform(settings)
+    told = DataDirectory(settings.data_dir).address()
+    return embedded_platform(settings.model_copy(update={"time_zone": told.time_zone or settings.time_zone}))
 
 
 def signing_key(settings: Settings) -> str:

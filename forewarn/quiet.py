@@ -1,4 +1,4 @@
-"""When an installation is at a quiet point: no outbox holds anything, every consumer has read its topics to the end."""
+"""When an installation is at a quiet point: outboxes empty, topics read, and jobs done with what that caused."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -49,7 +49,7 @@ async def wait_until_quiet(services: Sequence[Service], platform: Platform, seco
         left = await _backlog_of_all(services, platform)
         quiet = 0 if left else quiet + 1
         if left and asyncio.get_running_loop().time() > deadline:
-            raise NotQuiet(f"{left} events were still on their way after {seconds:.0f} seconds")
+            raise NotQuiet(f"{left} events or jobs were still to be done after {seconds:.0f} seconds")
         await asyncio.sleep(POLL_SECONDS)
 
 
@@ -76,9 +76,11 @@ async def read_at_quiet_point(
 
 
 async def backlog(service: Service, platform: Platform) -> int:
-    """Events this service has not sent, and events it has not taken in."""
+    """Events this service has not sent, events it has not taken in, and jobs that still have to do what they caused."""
     context = platform.context(service.name)
-    return await _unsent(service, context) + await _unread(service, context, platform.bus)
+    unread = await _unread(service, context, platform.bus)
+    jobs = [job for job in service.jobs if job.waiting is not None and await job.waiting(context)]
+    return await _unsent(service, context) + unread + len(jobs)
 
 
 async def _backlog_of_all(services: Sequence[Service], platform: Platform) -> int:

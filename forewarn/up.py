@@ -124,7 +124,7 @@ class Supervisor:
 
     def _address(self, url: str) -> Address:
         token = new_token(signing_key(self._settings), "admin", ("admin",), TOKEN_DAYS)
-        return Address(url, token, self._pids())
+        return Address(url, token, self._pids(), self._settings.time_zone)
 
     def _pids(self) -> dict[str, int]:
         pids = {"supervisor": os.getpid(), "postgres": self._postgres.pid}

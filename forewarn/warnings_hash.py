@@ -9,7 +9,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ import msgspec
 from forewarn.installation import DataDir, Wait, installation
 from forewarn.quiet import Reading, read_at_quiet_point
 from forewarn.terminal import AsJson, out, print_json, print_table, say
+from services.alerting.repository import judged
 from shared.events import Warning as WarningDocument
 from shared.messaging.projection import decode
 from shared.runtime.platform import Platform
@@ -30,10 +31,21 @@ _PAGE: Final = 2000
 
 
 @dataclass(frozen=True, slots=True)
+class Judged:
+    """Up to which days absence of a kind was judged (J): of the customers it was judged for at all."""
+
+    kind: str
+    customers: int
+    earliest: date
+    latest: date
+
+
+@dataclass(frozen=True, slots=True)
 class Said:
     """What the warnings say, and how far absence was judged when they said it."""
 
     warnings: Sequence[WarningDocument]
+    horizons: Sequence[Judged]
 
     @property
     def hash(self) -> str:
@@ -47,11 +59,28 @@ def warnings_hash(wait: Wait = 10.0, data_dir: DataDir = None, as_json: AsJson =
         print_json(_json(reading))
         return
     counted = count_of(reading.found.warnings)
-    rows = [(code, tier, count) for code, tiers in counted.items() for tier, count in tiers.items()]
-    print_table(("rule", "tier", "warnings"), rows)
+    print_table(
+        ("rule", "tier", "warnings"),
+        [(code, tier, count) for code, tiers in counted.items() for tier, count in tiers.items()],
+    )
+    out.print()
+    print_table(
+        ("absence of", "customers", "judged through", "to"),
+        [(one.kind, one.customers, one.earliest, one.latest) for one in reading.found.horizons],
+    )
     out.print(f"\nwarnings-hash {reading.found.hash}")
     if reading.unrest:
         say(f"No quiet point, so this is no state of the whole system: {reading.unrest}")
+
+
+async def horizons_of(services: Sequence[Service], platform: Platform) -> list[Judged]:
+    """How far absence was judged, by kind."""
+    days: dict[str, list[date]] = {}
+    if SERVICE in {service.name for service in services}:
+        async with platform.context(SERVICE).database.unit_of_work() as unit:
+            async for one in judged(unit.connection):
+                days.setdefault(one.kind, []).append(one.day)
+    return [Judged(kind, len(found), min(found), max(found)) for kind, found in sorted(days.items())]
 
 
 async def warnings_of(services: Sequence[Service], platform: Platform) -> list[WarningDocument]:
@@ -112,11 +141,23 @@ async def _read(data_dir: Path | None, wait: float) -> Reading[Said]:
     async with installation(data_dir) as (services, platform):
 
         async def read() -> Said:
-            return Said(await warnings_of(services, platform))
+            return Said(await warnings_of(services, platform), await horizons_of(services, platform))
 
         return await read_at_quiet_point(services, platform, wait, read)
 
 
 def _json(reading: Reading[Said]) -> dict[str, Any]:
     found = reading.found
-    return {"warnings_hash": found.hash, "quiet": reading.unrest is None, "warnings": count_of(found.warnings)}
+    return {
+        "warnings_hash": found.hash,
+        "quiet": reading.unrest is None,
+        "warnings": count_of(found.warnings),
+        "judged_through": {
+            one.kind: {
+                "customers": one.customers,
+                "earliest": one.earliest.isoformat(),
+                "latest": one.latest.isoformat(),
+            }
+            for one in found.horizons
+        },
+    }

@@ -10,6 +10,12 @@ async def judge_due(context: Context) -> bool:
         return await use_cases.judge_due(unit, context.settings.zone)
 
 
+async def anyone_due(context: Context) -> bool:
+    """Whether `judge_due` has groups to judge."""
+    async with context.database.unit_of_work() as unit:
+        return await use_cases.anyone_due(unit, context.settings.zone)
+
+
 async def expire(context: Context) -> bool:
     """End acknowledgements and accepted risks that have run out."""
     async with context.database.unit_of_work() as unit:

@@ -17,7 +17,7 @@ SERVICE: Final = Service(
     publishes=("warning",),
     subscription=Subscription(("customer", "orders", "credit"), consumers.on_events, holds=HELD),
     jobs=(
-        Job("judge_due", timedelta(minutes=1), jobs.judge_due),
+        Job("judge_due", timedelta(minutes=1), jobs.judge_due, waiting=jobs.anyone_due),
         Job("expire", timedelta(minutes=1), jobs.expire),
         Job("watch", timedelta(minutes=1), jobs.watch),
     ),

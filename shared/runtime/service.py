@@ -32,6 +32,8 @@ class Job:
     name: str
     every: timedelta
     run: Callable[[Context], Awaitable[bool]]
+    waiting: Callable[[Context], Awaitable[bool]] | None = None
+    """Whether it still has to do what events caused; None: only the clock gives it work."""
 
 
 @dataclass(frozen=True, slots=True)

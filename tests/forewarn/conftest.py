@@ -1,16 +1,13 @@
 """Installations for tests of the command: new ones, and quick copies of one that has run before."""
 
-import shutil
-import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.shared.messaging.conftest import stage as stage
 from tests.shared.messaging.conftest import stage_databases as stage_databases
-from tests.support.installation import Installation, installation_in
+from tests.support.installation import Installation, copied, installation_in
 from tests.support.postgres import temporary_data_dir
 
 
@@ -44,13 +41,3 @@ def running(used_data_dir: Path) -> Iterator[Installation]:
     with copied(used_data_dir) as installation:
         installation.up_and_ready()
         yield installation
-
-
-@contextmanager
-def copied(used: Path) -> Iterator[Installation]:
-    """An installation of its own with the same content."""
-    with temporary_data_dir() as data_dir:
-        shutil.rmtree(data_dir)
-        subprocess.run(["cp", "-a", str(used), str(data_dir)], check=True)
-        with installation_in(data_dir) as installation:
-            yield installation

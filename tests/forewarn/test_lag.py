@@ -46,6 +46,7 @@ class TestOutbox:
 class TestConsumers:
     async def test_show_per_partition_what_is_not_applied_and_how_old_it_is(self, stage: Stage) -> None:
         await stage.pass_on(order("O1", "C1"), order("O2", "C2"))
+        stage.clock.at += HOUR
         await stage.accept(order("O3", "C1"), order("O4", "C1"))
         await stage.relay()
         stage.clock.at += HOUR

@@ -1,6 +1,11 @@
 """A figure over several databases holds for the whole system only if nothing was on its way while it was read."""
 
+from dataclasses import replace
+from datetime import timedelta
+
 from forewarn.quiet import backlog, read_at_quiet_point
+from shared.context import Context
+from shared.runtime.service import Job
 from tests.support.builders import order
 from tests.support.operated import CREDIT, ORDERS, SERVICES, platform_of
 from tests.support.stage import Stage
@@ -63,3 +68,17 @@ class TestBacklog:
         assert (await backlog(ORDERS, platform), await backlog(CREDIT, platform)) == (0, 2)
         await stage.consume()
         assert await backlog(CREDIT, platform) == 0
+
+    async def test_counts_jobs_that_still_have_to_do_what_events_caused(self, stage: Stage) -> None:
+        """INVARIANT: who is due by a beat is judged by a job; before it has, warnings are not yet what they will be."""
+        waiting = [Job("judge", timedelta(1), nothing, waiting=says) for says in (nothing, something)]
+        by_clock = Job("beat", timedelta(1), something)
+        assert await backlog(replace(CREDIT, jobs=(*waiting, by_clock)), platform_of(stage)) == 1
+
+
+async def nothing(_: Context) -> bool:
+    return False
+
+
+async def something(_: Context) -> bool:
+    return True

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -16,17 +17,19 @@ import httpx
 import psutil
 
 from shared.database.embedded_postgres import EmbeddedPostgres
+from tests.support.postgres import temporary_data_dir
 from tests.support.program import PROGRAM
 
 ROOT: Final = Path(__file__).parents[2]
 
 
 class Installation:
-    """One data directory and whoever supervises it."""
+    """One data directory and whoever supervises it; `variables` are added to the environment of all its processes."""
 
-    def __init__(self, data_dir: Path, program: Sequence[str] = PROGRAM) -> None:
+    def __init__(self, data_dir: Path, program: Sequence[str] = PROGRAM, **variables: str) -> None:
         self.data_dir = data_dir
         self._program = program
+        self._environment = environment() | variables
         self.server = EmbeddedPostgres(data_dir)
         self._supervisors: list[subprocess.Popen[str]] = []
 
@@ -36,7 +39,7 @@ class Installation:
             supervisor = subprocess.Popen(
                 [*self._program, "up", "--data-dir", str(self.data_dir), "--port", "0", *options],
                 cwd=ROOT,
-                env=environment(),
+                env=self._environment,
                 stdout=subprocess.PIPE,
                 stderr=written,
                 text=True,
@@ -48,8 +51,32 @@ class Installation:
     def up_and_ready(self, *options: str) -> "subprocess.Popen[str]":
         """Start a supervisor and wait until all of it runs."""
         supervisor = self.up(*options)
-        eventually(lambda: self.address()["pids"]["supervisor"] == supervisor.pid)
+        eventually(lambda: supervisor.poll() is not None or self._is_ready(supervisor))
+        assert supervisor.poll() is None, self.log()
         return supervisor
+
+    def start(self, *words: str) -> "subprocess.Popen[str]":
+        """Start another command on this installation; does not wait."""
+        return subprocess.Popen(
+            [*self._program, *words, "--data-dir", str(self.data_dir)],
+            cwd=ROOT,
+            env=self._environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *words: str, code: int = 0) -> str:
+        """What another command prints; it must end with this code."""
+        return self._ended(words, code)[0]
+
+    def complaint(self, *words: str, code: int) -> str:
+        """What another command has to say against it; it must end with this code."""
+        return self._ended(words, code)[1]
+
+    def json(self, *words: str, code: int = 0) -> Any:
+        """What another command prints as JSON."""
+        return json.loads(self.run(*words, "--json", code=code))
 
     def address(self) -> dict[str, Any]:
         """What the address file says."""
@@ -99,6 +126,15 @@ class Installation:
         """What all processes have logged."""
         return (self.data_dir / "up.log").read_text()
 
+    def _is_ready(self, supervisor: "subprocess.Popen[str]") -> bool:
+        return bool(self.address()["pids"]["supervisor"] == supervisor.pid)
+
+    def _ended(self, words: Sequence[str], code: int) -> tuple[str, str]:
+        process = self.start(*words)
+        printed, complaints = process.communicate(timeout=240)
+        assert process.returncode == code, complaints
+        return printed, complaints
+
     def close(self) -> None:
         """End whatever is left."""
         for supervisor in self._supervisors:
@@ -131,10 +167,20 @@ def eventually(fact: Callable[[], bool], seconds: float = 30) -> None:
 
 
 @contextlib.contextmanager
-def installation_in(data_dir: Path, program: Sequence[str] = PROGRAM) -> Iterator[Installation]:
+def installation_in(data_dir: Path, program: Sequence[str] = PROGRAM, **variables: str) -> Iterator[Installation]:
     """An installation that is gone with the block."""
-    installation = Installation(data_dir, program)
+    installation = Installation(data_dir, program, **variables)
     try:
         yield installation
     finally:
         installation.close()
+
+
+@contextlib.contextmanager
+def copied(used: Path, program: Sequence[str] = PROGRAM, **variables: str) -> Iterator[Installation]:
+    """An installation of its own with the content of one that was stopped; its start takes half as long."""
+    with temporary_data_dir() as data_dir:
+        shutil.rmtree(data_dir)
+        subprocess.run(["cp", "-a", str(used), str(data_dir)], check=True)
+        with installation_in(data_dir, program, **variables) as installation:
+            yield installation

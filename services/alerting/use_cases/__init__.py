@@ -2,6 +2,7 @@
 
 from services.alerting.use_cases.handling import expire as expire
 from services.alerting.use_cases.handling import handle_warning as handle_warning
+from services.alerting.use_cases.judging import anyone_due as anyone_due
 from services.alerting.use_cases.judging import judge_customers as judge_customers
 from services.alerting.use_cases.judging import judge_due as judge_due
 from services.alerting.use_cases.taking import HELD as HELD

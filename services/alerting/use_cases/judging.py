@@ -62,11 +62,20 @@ async def judge_customers(touch: Touch, unit: UnitOfWork, zone: ZoneInfo, *, exa
 async def judge_due(unit: UnitOfWork, zone: ZoneInfo) -> bool:
     """Judge a page of groups whose time has come, by the horizon or the clock; returns whether there may be more."""
     await customers.lock_shared(unit.connection)
-    looked = await dues.mark(unit.connection)
-    ceilings = _ceilings(await horizon.ceilings(unit.connection), zone)
-    roots = await dues.ready(ceilings, looked, unit.now, DUE_PAGE, unit.connection)
+    roots = await _ready(DUE_PAGE, unit, zone)
     await judge_customers(Touch(dict.fromkeys(roots)), unit, zone, exact=True)
     return len(roots) == DUE_PAGE
+
+
+async def anyone_due(unit: UnitOfWork, zone: ZoneInfo) -> bool:
+    """Whether `judge_due` has work: until that is done, warnings are not what documents and horizon say."""
+    return bool(await _ready(1, unit, zone))
+
+
+async def _ready(limit: int, unit: UnitOfWork, zone: ZoneInfo) -> list[UUID]:
+    looked = await dues.mark(unit.connection)
+    ceilings = _ceilings(await horizon.ceilings(unit.connection), zone)
+    return await dues.ready(ceilings, looked, unit.now, limit, unit.connection)
 
 
 def _ceilings(until: Mapping[tuple[str, int], datetime], zone: ZoneInfo) -> list[Ceiling]:

@@ -1,0 +1,1 @@
+"""Stories on whole installations: real processes, started, fed and killed from outside."""
