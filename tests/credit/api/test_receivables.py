@@ -95,7 +95,7 @@ class TestFigures:
         assert (await account(credit))["exposure"] == "0.00"
 
     async def test_overdue_by_age(self, credit: Served) -> None:
-        due = {"A": "2026-04-10", "B": "2026-04-09", "C": "2026-03-11", "D": "2026-03-10", "E": "2026-02-08"}
+        due = {"A": "2026-04-20", "B": "2026-04-09", "C": "2026-03-11", "D": "2026-03-10", "E": "2026-02-08"}
         rows = [invoice(number, amount=f"{10**place}.00", due=day) for place, (number, day) in enumerate(due.items())]
         await credit.post("/v1/invoices/bulk", rows)
         found = (await receivables(credit, days=39))["accounts"][0]
@@ -225,12 +225,12 @@ class TestGroup:
         await sent(credit, "/v1/invoices", invoice("I2", "OLD", amount="50.00"))
         await sent(credit, "/v1/payments", payment("P1", "OLD", amount="70.00", received_at=later(1)))
         alone = [(await account(credit, who))["debt"] for who in ("C1", "OLD")]
-        await credit.take(build.customer("C1", company_name="百川商贸"), build.link("C1", "OLD"))
+        await credit.take(build.customer("C3"), build.link("C1", "OLD"), build.link("C1", "C3"))
         together = [await receivables(credit, who) for who in ("C1", "OLD")]
         assert alone == ["100.00", "-20.00"]
         assert together[0]["accounts"] == together[1]["accounts"]
         assert figures(together[0]["accounts"][0], "debt", "open", "unapplied") == ["80.00", "80.00", "0.00"]
-        assert {member["external_id"] for member in together[0]["members"]} == {"C1", "OLD"}
+        assert {member["external_id"] for member in together[0]["members"]} == {"C1", "OLD", "C3"}
         assert [one["customer"]["external_id"] for one in together] == ["C1", "OLD"]
         assert {one["root"] for one in together} == {str(id_of("C1"))}
 
@@ -253,7 +253,9 @@ class TestGroup:
             build.order(placed_at=ISSUED + timedelta(days=1), amount=500, bill_to=build.party("HQ")),
         )
         assert (await receivables(credit, "C1"))["accounts"] == []
-        assert figures(await account(credit, "HQ"), "debt", "exposure") == ["100.00", "105.00"]
+        found = await account(credit, "HQ")
+        assert figures(found, "debt", "exposure") == ["100.00", "105.00"]
+        assert found["open_items"][0]["document"]["customer"] == str(id_of("HQ"))
 
     async def test_unlinked_customers_stand_alone_again(self, credit: Served) -> None:
         link = event_of(build.link("C1", "OLD"))
