@@ -87,8 +87,17 @@ class TestRegister:
         decisions = domain.register(sent("C1", "C2"), book())
         assert [document.confirmed for document, _ in decisions if isinstance(document, Customer)] == [True, False]
 
-    def test_names_that_are_one_customer_already_need_no_link(self) -> None:
-        held = book(confirmed("C1"), unconfirmed("C2"), build.link("C2", "C1"))
+    @pytest.mark.parametrize(
+        "links",
+        [
+            [build.link("C1", "C2")],
+            [build.link("C2", "C1")],
+            [build.link("C1", "C3"), build.link("C3", "C4"), build.link("C4", "C2")],
+        ],
+        ids=["linked", "the-other-way-round", "through-others"],
+    )
+    def test_names_that_are_one_customer_already_need_no_link(self, links: list[CustomerLink]) -> None:
+        held = book(confirmed("C1"), unconfirmed("C2"), *links)
         assert names(domain.register(sent("C1", "C2"), held)) == [("erp/C1", "confirmed")]
 
     def test_a_repeated_name_is_one(self) -> None:
