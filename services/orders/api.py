@@ -27,6 +27,7 @@ from shared.http.dependencies import unit_of_work
 from shared.http.documents import (
     Backfill,
     BulkReceipt,
+    DocumentKey,
     DryRun,
     Intake,
     Receipt,
@@ -74,9 +75,10 @@ async def list_orders(
     limit: Limit = 50,
     cursor: Cursor = None,
     customer: Annotated[Id | None, Query(description="Only this customer's, as buyer or payer.")] = None,
+    key: DocumentKey = None,
 ) -> Page[OrderOut]:
     """Orders, latest accepted first."""
-    found, known = await _page(Order.kind, who, unit, limit, cursor, customer)
+    found, known = await _page(Order.kind, who, unit, limit, cursor, customer, key)
     return page_of(found, limit, key=lambda stored: (stored.id,), show=lambda stored: show_order(stored, known))
 
 
@@ -144,9 +146,10 @@ async def list_returns(
     limit: Limit = 50,
     cursor: Cursor = None,
     customer: Annotated[Id | None, Query(description="Only this customer's.")] = None,
+    key: DocumentKey = None,
 ) -> Page[ReturnOut]:
     """Returns, latest accepted first."""
-    found, known = await _page(Return.kind, who, unit, limit, cursor, customer)
+    found, known = await _page(Return.kind, who, unit, limit, cursor, customer, key)
     return page_of(found, limit, key=lambda stored: (stored.id,), show=lambda stored: show_return(stored, known))
 
 
@@ -166,7 +169,13 @@ async def cancel_return(id: Id, _: Clerk, unit: Unit) -> ReturnOut:  # noqa: A00
 
 
 async def _page(
-    kind: str, who: Principal, unit: UnitOfWork, limit: int, cursor: str | None, customer: UUID | None
+    kind: str,
+    who: Principal,
+    unit: UnitOfWork,
+    limit: int,
+    cursor: str | None,
+    customer: UUID | None,
+    key: str | None,
 ) -> tuple[Sequence[Stored], Mapping[UUID, Known]]:
     """Rows of a page and one more, with the names of everyone in them."""
     after = decode_cursor(cursor, UUID)
@@ -177,6 +186,7 @@ async def _page(
         limit=limit + 1,
         party=customer,
         owner=visible_to(who).owner,
+        key=key,
     )
     return found, await names_of([stored.document for stored in found], unit.connection)
 

@@ -20,7 +20,7 @@ from shared.events import Document, Party
 from shared.http.auth import Scope
 from shared.http.dependencies import context_of
 from shared.http.etags import etag
-from shared.http.inputs import Input, RowError, parse_body, parse_rows
+from shared.http.inputs import Input, NaturalKey, RowError, parse_body, parse_rows
 from shared.http.problems import refused_row
 from shared.messaging import customers
 from shared.messaging.customers import Known
@@ -37,6 +37,9 @@ Further ahead, a mistyped year would make a lost customer look active until then
 DryRun = Annotated[bool, Query(description="Say what would happen, keep nothing.")]
 Backfill = Annotated[
     bool, Header(alias="Forewarn-Backfill", description="Declared history: recorded and judged, never pushed.")
+]
+DocumentKey = Annotated[
+    NaturalKey | None, Query(description="Only the one with this `source/number`, as evidence of warnings names it.")
 ]
 
 

@@ -64,12 +64,15 @@ update document set epoch = new.epoch, revision = new.revision, source_revision 
     amount = new.amount, live = new.live, recorded_at = new.recorded_at, data = new.data
 from {_UNNEST} where document.id = new.id
 """
-PAGE: Final = f"""
-{SELECT} where kind = $1 and ($2::uuid is null or id < $2)
+_PAGE: Final = f"""
+{SELECT} where {{which}} and ($2::uuid is null or id < $2)
     and ($3::uuid is null or party = $3 or other_party = $3)
     and ($5::text is null or party in ({VISIBLE.format(owner="$5")}) or other_party in ({VISIBLE.format(owner="$5")}))
 order by id desc limit $4
 """
+PAGE: Final = _PAGE.format(which="kind = $1")
+# A statement of its own: the plan kept for one with an optional key would walk through all of the kind.
+PAGE_OF_KEY: Final = _PAGE.format(which="kind = $1 and key = $6")
 # In the order of ids, so that two flushes with the same documents cannot wait for each other.
 LOCK: Final = f"""
 {SELECT} where (kind, key) in (select * from unnest($1::text[], $2::text[])) order by id for update

@@ -17,7 +17,7 @@ from shared.errors import Conflict, NotFound
 from shared.events import SOURCE_KINDS, Beat
 from shared.events.document import Document, Event, encode
 from shared.messaging import outbox
-from shared.messaging.document_rows import INSERT, LOCK, PAGE, SELECT, UPDATE, Write, columns_of, stored_in
+from shared.messaging.document_rows import INSERT, LOCK, PAGE, PAGE_OF_KEY, SELECT, UPDATE, Write, columns_of, stored_in
 from shared.messaging.document_rows import Stored as Stored
 
 EPOCH: Final = 1
@@ -173,9 +173,14 @@ class DocumentStore:
         limit: int,
         party: UUID | None = None,
         owner: str | None = None,
+        key: str | None = None,
     ) -> list[Stored]:
-        """Documents of a kind, newest first, below the id `after`; with `owner` those of customers he sees."""
-        rows = await connection.fetch(PAGE, kind, after, party, limit, owner)
+        """Documents of a kind, newest first, below the id `after`; with `owner` those of customers he sees.
+
+        With `key` the one of this natural key, if there is one.
+        """
+        statement, keys = (PAGE, ()) if key is None else (PAGE_OF_KEY, (key,))
+        rows = await connection.fetch(statement, kind, after, party, limit, owner, *keys)
         return [stored_in(row) for row in rows]
 
     async def _register_sources(self, drafts: Sequence[Draft], unit: UnitOfWork) -> None:

@@ -191,6 +191,13 @@ class TestReadOrders:
         [item] = (await orders.get("/v1/orders")).json()["items"]
         assert item["customer"]["company_name"] == "百川商贸"
 
+    async def test_the_one_that_evidence_names_can_be_asked_for(self, orders: Served) -> None:
+        for number in ("SO/1", "SO/2"):
+            await placed(orders, number=number)
+        page = (await orders.get("/v1/orders?key=erp/SO/2")).json()
+        assert [item["number"] for item in page["items"]] == ["SO/2"]
+        assert (await orders.get("/v1/returns?key=erp/SO/2")).json()["items"] == []
+
     async def test_sales_see_only_their_own_customers(self, orders: Served) -> None:
         """INVARIANT: a foreign customer's order is not there: not in lists, not by its id."""
         await orders.take(build.customer("C1", owner="chen"), build.customer("C2", owner="li"))

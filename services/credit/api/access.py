@@ -23,7 +23,13 @@ Decider = Annotated[Principal, requires("credit", "erp", "admin")]
 
 
 async def read_page(
-    kind: str, who: Principal, unit: UnitOfWork, limit: int, cursor: str | None, customer: UUID | None
+    kind: str,
+    who: Principal,
+    unit: UnitOfWork,
+    limit: int,
+    cursor: str | None,
+    customer: UUID | None,
+    key: str | None,
 ) -> tuple[Sequence[Stored], Mapping[UUID, Known]]:
     """Rows of a page and one more, with the names of everyone in them."""
     after = decode_cursor(cursor, UUID)
@@ -34,6 +40,7 @@ async def read_page(
         limit=limit + 1,
         party=customer,
         owner=visible_to(who).owner,
+        key=key,
     )
     return found, await names_of([stored.document for stored in found], unit.connection)
 

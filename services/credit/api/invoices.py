@@ -15,7 +15,7 @@ from services.credit.schemas.invoices import (
     show_invoice,
 )
 from shared.events import Invoice
-from shared.http.documents import Backfill, BulkReceipt, DryRun, Intake, Receipt, check_not_ahead, names_of
+from shared.http.documents import Backfill, BulkReceipt, DocumentKey, DryRun, Intake, Receipt, check_not_ahead, names_of
 from shared.http.etags import etag, if_match
 from shared.http.inputs import Id, body, reads
 from shared.http.pagination import Cursor, Limit, Page, page_of
@@ -46,9 +46,10 @@ async def list_invoices(
     limit: Limit = 50,
     cursor: Cursor = None,
     customer: Annotated[Id | None, Query(description="Only this customer's, as buyer or payer.")] = None,
+    key: DocumentKey = None,
 ) -> Page[InvoiceOut]:
     """Invoices, latest accepted first."""
-    found, known = await read_page(Invoice.kind, who, unit, limit, cursor, customer)
+    found, known = await read_page(Invoice.kind, who, unit, limit, cursor, customer, key)
     return page_of(found, limit, key=lambda stored: (stored.id,), show=lambda stored: show_invoice(stored, known))
 
 

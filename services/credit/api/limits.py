@@ -8,7 +8,7 @@ from services.credit import use_cases
 from services.credit.api.access import Controller, Decider, Reader, Unit, read_one, read_page
 from services.credit.schemas.limits import CreditLimitIn, CreditLimitOut, limit_draft, show_limit
 from shared.events import CreditLimit
-from shared.http.documents import Backfill, BulkReceipt, DryRun, Intake, Receipt, names_of
+from shared.http.documents import Backfill, BulkReceipt, DocumentKey, DryRun, Intake, Receipt, names_of
 from shared.http.etags import etag
 from shared.http.inputs import Id, reads
 from shared.http.pagination import Cursor, Limit, Page, page_of
@@ -41,9 +41,10 @@ async def list_limits(
     limit: Limit = 50,
     cursor: Cursor = None,
     customer: Annotated[Id | None, Query(description="Only this customer's.")] = None,
+    key: DocumentKey = None,
 ) -> Page[CreditLimitOut]:
     """Decisions, latest accepted first; which one counts now stands in the customer's receivables."""
-    found, known = await read_page(CreditLimit.kind, who, unit, limit, cursor, customer)
+    found, known = await read_page(CreditLimit.kind, who, unit, limit, cursor, customer, key)
     return page_of(found, limit, key=lambda stored: (stored.id,), show=lambda stored: show_limit(stored, known))
 
 

@@ -8,7 +8,7 @@ from services.credit import use_cases
 from services.credit.api.access import Accountant, Reader, Sender, Unit, read_one, read_page
 from services.credit.schemas.payments import PaymentIn, PaymentOut, PaymentReversal, payment_draft, show_payment
 from shared.events import Payment
-from shared.http.documents import Backfill, BulkReceipt, DryRun, Intake, Receipt, check_not_ahead, names_of
+from shared.http.documents import Backfill, BulkReceipt, DocumentKey, DryRun, Intake, Receipt, check_not_ahead, names_of
 from shared.http.etags import etag
 from shared.http.inputs import Id, body, reads
 from shared.http.pagination import Cursor, Limit, Page, page_of
@@ -41,9 +41,10 @@ async def list_payments(
     limit: Limit = 50,
     cursor: Cursor = None,
     customer: Annotated[Id | None, Query(description="Only this customer's.")] = None,
+    key: DocumentKey = None,
 ) -> Page[PaymentOut]:
     """Payments, latest accepted first."""
-    found, known = await read_page(Payment.kind, who, unit, limit, cursor, customer)
+    found, known = await read_page(Payment.kind, who, unit, limit, cursor, customer, key)
     return page_of(found, limit, key=lambda stored: (stored.id,), show=lambda stored: show_payment(stored, known))
 
 

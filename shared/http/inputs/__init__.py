@@ -11,7 +11,7 @@ from shared.http.inputs.amounts import (
     minor_of,
 )
 from shared.http.inputs.body import MAX_BULK_BYTES, MAX_BYTES, Reads, body, reads
-from shared.http.inputs.documents import DocumentIn, PartyIn, Source, SourceRevision
+from shared.http.inputs.documents import DocumentIn, NaturalKey, PartyIn, Source, SourceRevision
 from shared.http.inputs.documents import Number as DocumentNumber
 from shared.http.inputs.model import Input
 from shared.http.inputs.parsing import MAX_ROWS, RowError, parse_body, parse_rows
@@ -35,6 +35,7 @@ __all__ = [
     "LongText",
     "Money",
     "MoneyRule",
+    "NaturalKey",
     "Number",
     "PartyIn",
     "PositiveMoney",

@@ -23,6 +23,9 @@ Source = Annotated[str, CodeRule(64, re.compile(r"[A-Za-z0-9._:\-]+", re.ASCII),
 Number = Annotated[str, TextRule(128)]
 """What a source calls a document; unique for ever within source and kind."""
 
+NaturalKey = Annotated[str, TextRule(64 + 1 + 128)]
+"""`source/number`: how evidence names a document."""
+
 
 @dataclass(frozen=True, slots=True)
 class _SourceRevisionRule:

@@ -223,6 +223,19 @@ class TestRead:
         page = (await credit.get(f"{kind.path}?customer={build.party('C2').id}")).json()
         assert [item["number"] for item in page["items"]] == ["B"]
 
+    async def test_the_one_that_evidence_names_can_be_asked_for(self, credit: Served, kind: Kind) -> None:
+        for number in ("A", "B"):
+            await sent(credit, kind.path, kind.row(number))
+        page = (await credit.get(f"{kind.path}?key=erp/B")).json()
+        assert ([item["number"] for item in page["items"]], page["next_cursor"]) == (["B"], None)
+        assert (await credit.get(f"{kind.path}?key=shop/B")).json()["items"] == []
+
+    async def test_a_key_opens_no_foreign_document(self, credit: Served, kind: Kind) -> None:
+        await credit.take(build.customer("C1", owner="chen"))
+        await sent(credit, kind.path, kind.row("A", "C1"))
+        found = [await credit.get(f"{kind.path}?key=erp/A", role="sales", subject=who) for who in ("chen", "li")]
+        assert [len(answer.json()["items"]) for answer in found] == [1, 0]
+
     async def test_sales_see_only_their_own_customers(self, credit: Served, kind: Kind) -> None:
         """INVARIANT: a foreign customer's document is not there: not in lists, not by its id."""
         await credit.take(build.customer("C1", owner="chen"), build.customer("C2", owner="li"))
