@@ -96,7 +96,7 @@ class Installation:
     def status(self) -> int:
         """What `/readyz` answers; 0 if nobody does."""
         try:
-            return httpx.get(self.address()["base_url"] + "/readyz", trust_env=False, timeout=5).status_code
+            return httpx.get(self.address()["base_url"] + "/readyz", trust_env=False, timeout=30).status_code
         except httpx.TransportError:
             return 0
 

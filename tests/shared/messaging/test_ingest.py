@@ -32,8 +32,9 @@ class UseCase:
         self.flushes: list[int] = []
 
     async def __call__(self, drafts: Sequence[Draft], unit: UnitOfWork) -> list[Result]:
+        results = await module.accept(self._stage.store, drafts, unit)
         self.flushes.append(len(drafts))
-        return await module.accept(self._stage.store, drafts, unit)
+        return results
 
 
 @pytest.fixture
