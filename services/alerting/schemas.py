@@ -62,10 +62,11 @@ class SentenceOut(BaseModel):
 
 
 class DocumentOut(BaseModel):
-    """A document behind a warning, by kind and natural key (`source/number`)."""
+    """A document behind a warning, by kind and natural key (`source/number`); `counts`: what it adds to the debt."""
 
     kind: str
     key: str
+    counts: str | None
 
 
 class EvidenceOut(BaseModel):
@@ -199,7 +200,7 @@ def show_warning(stored: Stored, known: Mapping[UUID, Known]) -> WarningOut:
             numbers=evidence.numbers,
             formula=evidence.formula,
             rule_version=warning.rule_version,
-            documents=[DocumentOut(kind=one.kind, key=one.key) for one in evidence.documents],
+            documents=[DocumentOut(kind=one.kind, key=one.key, counts=one.counts) for one in evidence.documents],
             document_count=evidence.document_count,
             clears=evidence.clears,
         ),

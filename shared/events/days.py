@@ -18,6 +18,15 @@ def start_of(day: date, zone: ZoneInfo) -> datetime:
 
 def day_of(at: datetime, zone: ZoneInfo) -> date:
     """Day that contains `at`. Never falls while `at` rises, also where clocks are put back across midnight."""
-    day = at.astimezone(zone).date()
-    following = day + _ONE_DAY
-    return following if at >= start_of(following, zone) else day
+    if at.tzinfo is not UTC:
+        at = at.astimezone(UTC)
+    latest, middle, earliest = _begun_by(at.date(), zone)
+    # The last of the days that have begun: no zone is a whole day away from UTC.
+    return latest[1] if at >= latest[0] else middle[1] if at >= middle[0] else earliest
+
+
+@lru_cache(maxsize=16384)
+def _begun_by(utc: date, zone: ZoneInfo) -> tuple[tuple[datetime, date], tuple[datetime, date], date]:
+    """The days that a day of UTC may show in a zone, latest first, and when they begin."""
+    following, before = utc + _ONE_DAY, utc - _ONE_DAY
+    return (start_of(following, zone), following), (start_of(utc, zone), utc), before

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache, partial
 from typing import Any, Final, get_args
 from uuid import UUID
 
@@ -15,6 +16,8 @@ from shared.events import PARTITIONS
 from shared.events.sources import SourceKind
 from shared.messaging.dead_letters import FREEZING
 from shared.messaging.partitions import partition_of
+
+_KINDS: Final = get_args(SourceKind)
 
 _BEATS: Final = """
 select source, of, part, coverage, complete_until, retired_at from beat order by epoch, revision
@@ -75,13 +78,19 @@ async def load(groups: Iterable[frozenset[UUID]], connection: Connection) -> dic
     without a readable key in a member's partition, closes all kinds. To be asked under the row locks of the group.
     """
     wanted = set(groups)
-    members = sorted({member for group in wanted for member in group})
+    members = [member for group in wanted for member in group]
     sources = _sources(await connection.fetch(_BEATS))
     delivered: dict[UUID, set[tuple[str, str]]] = defaultdict(set)
     for row in await connection.fetch(_DELIVERED, members):
         delivered[row["party"]].add((row["of"], row["source"]))
     letters = await connection.fetch(_LETTERS, members)
-    return {group: _of_group(group, sources, delivered, letters) for group in wanted}
+    # Most groups are one customer of one partition whom the same sources serve: computed once for all of them.
+    promised = cache(partial(_promised, sources))
+    return {
+        group: _frozen(group, parts, letters)
+        or promised(parts, frozenset(pair for member in group for pair in delivered.get(member, ())))
+        for group, parts in ((group, _parts(group)) for group in wanted)
+    }
 
 
 async def ceilings(connection: Connection) -> dict[tuple[str, int], datetime]:
@@ -113,19 +122,18 @@ def _sources(beats: Sequence[Any]) -> dict[str, list[_Source]]:
     return sources
 
 
-def _of_group(
-    group: frozenset[UUID],
-    sources: Mapping[str, Sequence[_Source]],
-    delivered: Mapping[UUID, set[tuple[str, str]]],
-    letters: Sequence[Any],
+def _parts(group: frozenset[UUID]) -> tuple[int, ...]:
+    """Partitions of the members, in order."""
+    return tuple(sorted({partition_of(str(member).encode(), PARTITIONS) for member in group}))
+
+
+def _promised(
+    sources: Mapping[str, Sequence[_Source]], parts: tuple[int, ...], named: frozenset[tuple[str, str]]
 ) -> Horizon:
-    parts = sorted({partition_of(str(member).encode(), PARTITIONS) for member in group})
-    until: dict[str, datetime | None] = dict.fromkeys(get_args(SourceKind))
-    reasons: dict[str, tuple[Reason, ...]] = dict.fromkeys(until, _frozen(group, parts, letters))
-    if any(reasons.values()):
-        return Horizon(until, reasons)
-    named = {pair for member in group for pair in delivered.get(member, ())}
-    for kind in until:
+    """The horizon of groups in these partitions, for whom the sources `named` (kind, name) have delivered."""
+    until: dict[str, datetime | None] = {}
+    reasons: dict[str, tuple[Reason, ...]] = {}
+    for kind in _KINDS:
         promises = {
             source.name: promised
             for source in sources.get(kind, ())
@@ -135,12 +143,14 @@ def _of_group(
     return Horizon(until, reasons)
 
 
-def _frozen(group: frozenset[UUID], parts: Sequence[int], letters: Sequence[Any]) -> tuple[Reason, ...]:
-    return tuple(
+def _frozen(group: frozenset[UUID], parts: Sequence[int], letters: Sequence[Any]) -> Horizon | None:
+    """What letters leave of a horizon: nothing; None if none concerns the group."""
+    reasons = tuple(
         Reason("dead_letter", str(letter["party"] or f"partition {letter['part']}"))
         for letter in letters
         if letter["party"] in group or (letter["party"] is None and letter["part"] in parts)
     )
+    return Horizon(dict.fromkeys(_KINDS), dict.fromkeys(_KINDS, reasons)) if reasons else None
 
 
 def _of_kind(promises: Mapping[str, Mapping[int, datetime | None]]) -> tuple[datetime | None, tuple[Reason, ...]]:

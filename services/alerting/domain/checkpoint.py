@@ -102,5 +102,5 @@ def reach(
 
 def group_key(members: Iterable[UUID]) -> tuple[UUID, ...]:
     """Members with the root first and the others in order."""
-    root, *others = members
-    return (root, *sorted(others))
+    ids = tuple(members)
+    return ids if len(ids) < 3 else (ids[0], *sorted(ids[1:]))

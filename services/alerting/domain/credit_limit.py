@@ -1,6 +1,6 @@
 """Credit limit: debt above the limit (at once), or money overdue for too long (absence). One scope per currency."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from itertools import islice
 from typing import ClassVar, Final
 from uuid import UUID
@@ -137,15 +137,11 @@ class CreditLimit:
         ledger, decision = state.ledgers[scope], state.limits.of(scope)
         today = 0 if settled is None else min(ledger.day, settled)
         numbers = self._numbers(state, scope, ledger, decision, today)
-        documents = [*_claims(ledger), *_reserved(ledger)]
-        if decision is not None:
-            documents.insert(0, DocumentRef("credit_limit", decision.key))
-        count = len(ledger.claims) + sum(map(len, ledger.reserved.values())) + (decision is not None)
         evidence = Evidence(
             numbers=numbers,
             formula=_formula(state.parameters, numbers["limit"]),
-            documents=tuple(documents[:KEPT_DOCUMENTS]),
-            document_count=count,
+            documents=tuple(islice(_documents(ledger, decision, scope), KEPT_DOCUMENTS)),
+            document_count=_count(ledger) + (decision is not None),
             clears=self._clears(state, scope, ledger, decision, today) if level else {},
         )
         return Proof(state.version, evidence)
@@ -226,13 +222,27 @@ def _formula(parameters: CreditLimitParameters, limit: str) -> str:
     return f"debt > {warning}% of limit (>= {critical}% critical), or {late}"
 
 
-def _claims(ledger: Ledger) -> list[DocumentRef]:
-    return [
-        DocumentRef("payment", key.removeprefix("rev:")) if key.startswith("rev:") else DocumentRef("invoice", key)
-        for key in islice(reversed(ledger.claims), KEPT_DOCUMENTS)
-    ]
+def _documents(ledger: Ledger, decision: Decision | None, currency: str) -> Iterator[DocumentRef]:
+    """Everything the debt is the sum of, latest claims first, each with what has been paid of it."""
+    if decision is not None:
+        yield DocumentRef("credit_limit", decision.key)
+    for key, (left, _) in reversed(ledger.claims.items()):
+        parts = ledger.paid.get(key, ())
+        yield _ref(key, left + sum(part.amount for part in parts), currency)
+        yield from (_ref(part.money, -part.amount, currency) for part in reversed(parts) if part.money)
+    for kept in ledger.reserved.values():
+        yield from (_ref(one.payment, -one.amount, currency) for one in kept)
+    yield from (_ref(part.money, -part.amount, currency) for part in reversed(ledger.left) if part.money)
 
 
-def _reserved(ledger: Ledger) -> list[DocumentRef]:
-    kept = (one for money in ledger.reserved.values() for one in money)
-    return [DocumentRef("payment", one.payment) for one in islice(kept, KEPT_DOCUMENTS)]
+def _ref(key: str, counts: int, currency: str) -> DocumentRef:
+    """The document behind a claim or money of the ledger."""
+    owed = counts > 0
+    undoing = "rev:" if owed else "cancel:"
+    kind = "invoice" if owed != key.startswith(undoing) else "payment"
+    return DocumentRef(kind, key.removeprefix(undoing), to_decimal(counts, currency))
+
+
+def _count(ledger: Ledger) -> int:
+    groups = (ledger.claims, ledger.left, *ledger.paid.values(), *ledger.reserved.values())
+    return sum(map(len, groups))

@@ -1,8 +1,9 @@
 """From a document to its facts. A mistake gives none; an undoing in business time is a second fact at its own time."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from operator import itemgetter
+from typing import Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -30,6 +31,8 @@ from shared.events.receivables import billed_orders, counts
 HISTORY_AFTER: Final = timedelta(hours=48)
 """A live document that became known later than this after its business time never pushes (DESIGN section 6)."""
 
+_POSITION = itemgetter(0, 1, 2)
+
 _Found = tuple[datetime, Rank, str, UUID, Body]
 
 
@@ -40,12 +43,13 @@ def explode(document: Document, zone: ZoneInfo, recorded_at: datetime | None = N
     documents, cancelled orders, returns and kinds no rule reads give nothing; so do amounts of 0 or less, except
     an order's, which still is an order day.
     """
-    if not document.live:
+    find = _FINDERS.get(type(document))
+    if find is None or not document.live:
         return []
-    backfill = bool(getattr(document, "backfill", False))
+    backfill: bool = document.backfill  # type: ignore[attr-defined]
     return [
         Fact(at, rank, key, party, day_of(at, zone).toordinal(), body, _hush(backfill, at, recorded_at))
-        for at, rank, key, party, body in sorted(_found(document), key=lambda found: found[:3])
+        for at, rank, key, party, body in sorted(find(document), key=_POSITION)
     ]
 
 
@@ -89,19 +93,6 @@ def _hush(backfill: bool, at: datetime, recorded_at: datetime | None) -> Hush:
     return Hush.HISTORY if late else Hush.NONE
 
 
-def _found(document: Document) -> Iterator[_Found]:
-    match document:
-        case Order():
-            return _order(document)
-        case Invoice() if document.amount > 0:
-            return _invoice(document)
-        case Payment() if document.amount > 0:
-            return _payment(document)
-        case CreditLimit():
-            return _limit(document)
-    return iter(())
-
-
 def _order(order: Order) -> Iterator[_Found]:
     if order.state == "cancelled":
         return
@@ -112,6 +103,8 @@ def _order(order: Order) -> Iterator[_Found]:
 
 
 def _invoice(invoice: Invoice) -> Iterator[_Found]:
+    if invoice.amount <= 0:
+        return
     at, key, payer = invoice.issued_at.astimezone(UTC), invoice.natural_key, invoice.payer.id
     body = InvoiceIssued(invoice.currency, invoice.amount, invoice.due.toordinal(), billed_orders(invoice))
     yield at, Rank.CLAIM, key, payer, body
@@ -121,6 +114,8 @@ def _invoice(invoice: Invoice) -> Iterator[_Found]:
 
 
 def _payment(payment: Payment) -> Iterator[_Found]:
+    if payment.amount <= 0:
+        return
     at, key, payer = payment.received_at.astimezone(UTC), payment.natural_key, payment.party.id
     names = f"{payment.source}/{payment.invoice}" if payment.invoice else None
     yield at, Rank.MONEY, key, payer, PaymentReceived(payment.currency, payment.amount, names)
@@ -137,3 +132,12 @@ def _limit(limit: CreditLimit) -> Iterator[_Found]:
     yield since, Rank.LIMIT, limit.natural_key, limit.party.id, body
     if until is not None:
         yield until, Rank.LIMIT, limit.natural_key, limit.party.id, LimitEnded(limit.currency)
+
+
+_FINDERS: Final[dict[type[Document], Callable[[Any], Iterator[_Found]]]] = {
+    Order: _order,
+    Invoice: _invoice,
+    Payment: _payment,
+    CreditLimit: _limit,
+}
+"""Facts of each kind that gives any."""

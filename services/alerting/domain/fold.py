@@ -63,11 +63,7 @@ def evaluate(
     `members`: root first. `through`: J. Facts later than `now` wait; the clock does nothing else.
     """
     need = needs(rule, base, members, through, since, zone)
-    taken = _taken(rule, facts, members, need)
-    mine = [fact for fact in taken if type(fact.body) in rule.reads]
-    known = [fact for fact in mine if fact.at <= now]
-    waiting = min((fact.at for fact in mine if fact.at > now), default=None)
-    head_at = max((fact.at for fact in taken if fact.at <= now), default=None)
+    known, waiting, head_at = _taken(rule, facts, members, need, now)
     if need.mode == "head" and base is not None and not known:
         carried = replace(base, head_at=base.head_at if head_at is None else head_at)
         return Evaluation((), None, carried, Due(base.settles, waiting), through, unchanged=True)
@@ -88,19 +84,32 @@ def evaluate(
     return Evaluation(fold.episodes(), floor, checkpoint, due, through)
 
 
-def _taken(rule: Rule[S], facts: Iterable[Fact], members: Sequence[UUID], need: Need) -> list[Fact]:
-    group = frozenset(members)
-    mine = [
-        fact
-        for fact in facts
-        if fact.party in group or (isinstance(fact.body, RuleVersion) and fact.body.code == rule.code)
-    ]
-    if need.mode == "head":
-        mine = [fact for fact in mine if need.after is not None and fact.at > need.after]
-    elif need.mode == "tail":
-        mine = [fact for fact in mine if need.after is not None and fact.at >= need.after]
-    mine.sort(key=position)
-    return mine
+def _taken(
+    rule: Rule[S], facts: Iterable[Fact], members: Sequence[UUID], need: Need, now: datetime
+) -> tuple[list[Fact], datetime | None, datetime | None]:
+    """The facts to be folded, in order; the instant of the next one that waits; that of the last known one of the
+    group, whether the rule reads it or not."""
+    group, code, reads = frozenset(members), rule.code, rule.reads
+    after, again = need.after, need.mode == "tail"
+    known: list[Fact] = []
+    waiting = last = None
+    for fact in facts:
+        at, body = fact.at, fact.body
+        if after is not None and (at < after or (at == after and not again)):
+            continue
+        if fact.party not in group and not (isinstance(body, RuleVersion) and body.code == code):
+            continue
+        mine = type(body) in reads
+        if at > now:
+            if mine and (waiting is None or at < waiting):
+                waiting = at
+            continue
+        if mine:
+            known.append(fact)
+        if last is None or at > last:
+            last = at
+    known.sort(key=position)
+    return known, waiting, last
 
 
 class Fold(Generic[S]):

@@ -1,10 +1,11 @@
 """Ledger: what a group owes in one currency, carried on fact by fact.
 
 Always equal to `shared.events.receivables.allocate` over the set of documents so far; a test says so after every
-step. Paid claims leave the state, so `seen` on a payment tells a paid invoice from one that never came.
+step. Paid claims leave the state, so `seen` on a payment tells a paid invoice from one that never came; money stays
+as long as a claim it paid in part is open, because the debt cannot be recomputed without it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from msgspec import Struct, field
@@ -14,6 +15,16 @@ from shared.events.receivables import DEFAULT_TERMS
 
 _UNKNOWN: Final = -1
 """The next timer has to be looked up again."""
+
+KEPT_PARTS: Final = 20
+"""Money remembered one by one for a claim, or while it is free; of what is older the sum remains: state is bounded."""
+
+
+class Part(Struct, array_like=True):
+    """What one payment or cancelled invoice has paid of a claim, or has left. No name: a sum of older ones."""
+
+    money: str
+    amount: int
 
 
 class Reserved(Struct, array_like=True):
@@ -33,8 +44,10 @@ class Ledger(Struct, array_like=True, omit_defaults=True):
     """Open claims, oldest first by (business time, key): [open amount, due day]."""
     owed: int = 0
     """Sum of the open amounts."""
-    free: int = 0
-    """Money no claim has taken; not 0 only while nothing is open."""
+    paid: dict[str, list[Part]] = field(default_factory=dict)
+    """What has been paid of open claims, by claim."""
+    left: list[Part] = field(default_factory=list)
+    """Money no claim has taken, in the order in which it became free; empty while anything is open."""
     reserved: dict[str, list[Reserved]] = field(default_factory=dict)
     """By the invoice named."""
     kept: int = 0
@@ -45,6 +58,11 @@ class Ledger(Struct, array_like=True, omit_defaults=True):
     """Open amount more than so many days overdue, per line of the rule, as of `day`."""
     timer: int | None = None
     book: OrderBook = field(default_factory=OrderBook)
+
+    @property
+    def free(self) -> int:
+        """Money no claim has taken."""
+        return _sum(self.left)
 
     @property
     def debt(self) -> int:
@@ -58,46 +76,48 @@ class Ledger(Struct, array_like=True, omit_defaults=True):
 
     def claim(self, key: str, amount: int, due: int, lines: Sequence[int]) -> None:
         """A new claim, younger than all: takes what was reserved for it, then what is free."""
-        surplus = 0
+        named = []
         for one in self.reserved.pop(key, ()):
             self._forget(one.last_day + 1)
             self.kept -= one.amount
-            used = min(one.amount, amount)
-            amount, surplus = amount - used, surplus + one.amount - used
-        used = min(self.free, amount)
-        amount, self.free = amount - used, self.free - used
-        if amount:
-            self.claims[key] = [amount, due]
-            self.owed += amount
-            self._shift(due, amount, lines)
-        if surplus:
-            self._pay_oldest(surplus, lines)
+            named.append(Part(one.payment, one.amount))
+        paid = _draw(named, amount)
+        paid += _draw(self.left, amount - _sum(paid))
+        left = amount - _sum(paid)
+        if left:
+            self.claims[key] = [left, due]
+            self.owed += left
+            self._shift(due, left, lines)
+            for part in paid:
+                _note(self.paid.setdefault(key, []), part)
+        for part in named:
+            self._pay_oldest(part.money, part.amount, lines)
 
     def money(self, key: str, amount: int, names: str | None, seen: bool, lines: Sequence[int]) -> None:
         """Money: to the claim it names as far as that is open, the rest to the oldest; what is left waits."""
         if names is not None:
             if names in self.claims:
-                amount -= self._pay(names, amount, lines)
+                amount -= self._pay(names, key, amount, lines)
             elif not seen:
                 until = self.day + DEFAULT_TERMS.patience_days
                 self.reserved.setdefault(names, []).append(Reserved(key, amount, until))
                 self.kept += amount
                 self._expect(until + 1)
                 return
-        self._pay_oldest(amount, lines)
+        self._pay_oldest(key, amount, lines)
 
     def begin(self, day: int, lines: Sequence[int]) -> None:
         """`day` begins: money reserved up to the day before is freed, and more may be overdue."""
         self.day = day
-        freed = 0
+        freed: list[Reserved] = []
         for names in [names for names, kept in self.reserved.items() if any(one.last_day < day for one in kept)]:
-            freed += sum(one.amount for one in self.reserved[names] if one.last_day < day)
+            freed += [one for one in self.reserved[names] if one.last_day < day]
             self.reserved[names] = [one for one in self.reserved[names] if one.last_day >= day]
             if not self.reserved[names]:
                 del self.reserved[names]
-        if freed:
-            self.kept -= freed
-            self._pay_oldest(freed, lines)
+        for one in freed:
+            self.kept -= one.amount
+            self._pay_oldest(one.payment, one.amount, lines)
         self.recount(lines)
 
     def recount(self, lines: Sequence[int]) -> None:
@@ -117,17 +137,21 @@ class Ledger(Struct, array_like=True, omit_defaults=True):
             self.timer = min((day for day in days if day > self.day), default=None)
         return self.timer
 
-    def _pay_oldest(self, amount: int, lines: Sequence[int]) -> None:
+    def _pay_oldest(self, money: str, amount: int, lines: Sequence[int]) -> None:
         while amount and self.claims:
-            amount -= self._pay(next(iter(self.claims)), amount, lines)
-        self.free += amount
+            amount -= self._pay(next(iter(self.claims)), money, amount, lines)
+        if amount:
+            _note(self.left, Part(money, amount))
 
-    def _pay(self, key: str, amount: int, lines: Sequence[int]) -> int:
+    def _pay(self, key: str, money: str, amount: int, lines: Sequence[int]) -> int:
         claim = self.claims[key]
         used = min(claim[0], amount)
         claim[0] -= used
-        if not claim[0]:
+        if claim[0]:
+            _note(self.paid.setdefault(key, []), Part(money, used))
+        else:
             del self.claims[key]
+            self.paid.pop(key, None)
         self.owed -= used
         self._shift(claim[1], -used, lines)
         return used
@@ -155,3 +179,26 @@ class Ledger(Struct, array_like=True, omit_defaults=True):
         """What was to happen then may not."""
         if self.timer == day:
             self.timer = _UNKNOWN
+
+
+def _sum(parts: Iterable[Part]) -> int:
+    return sum(part.amount for part in parts)
+
+
+def _note(parts: list[Part], part: Part) -> None:
+    parts.append(part)
+    if len(parts) > KEPT_PARTS:
+        parts[:2] = [Part("", parts[0].amount + parts[1].amount)]
+
+
+def _draw(parts: list[Part], amount: int) -> list[Part]:
+    """Take up to `amount` out of the first ones; what is used up is gone from `parts`."""
+    taken: list[Part] = []
+    while amount and parts:
+        first = parts[0]
+        used = min(first.amount, amount)
+        taken.append(Part(first.money, used))
+        amount, first.amount = amount - used, first.amount - used
+        if not first.amount:
+            del parts[0]
+    return taken

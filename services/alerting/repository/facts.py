@@ -1,6 +1,6 @@
 """Facts of groups, from held documents: what `reach` asks for, and the invoices that payments name."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -44,15 +44,9 @@ class Rules(msgspec.Struct, frozen=True):
     begun: datetime
 
 
-async def later_than(
-    needs: Mapping[UUID, Need], members: Mapping[UUID, Collection[UUID]], zone: ZoneInfo, connection: Connection
-) -> list[Fact]:
-    """Facts of everything the members of these groups (by root) need; documents of others may be among them."""
-    parties: list[UUID] = []
-    afters: list[datetime] = []
-    for root, need in needs.items():
-        parties += members[root]
-        afters += [_after(need)] * len(members[root])
+async def later_than(needs: Sequence[tuple[UUID, Need]], zone: ZoneInfo, connection: Connection) -> list[Fact]:
+    """Facts of the documents about these parties that are needed; facts about others may be among them."""
+    parties, afters = [party for party, _ in needs], [_after(need) for _, need in needs]
     return _facts(await connection.fetch(_LATER, parties, afters, FACTUAL), zone)
 
 

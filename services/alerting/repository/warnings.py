@@ -62,9 +62,10 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(HeldWarning).decode
 
 
-async def about(parties: Sequence[UUID], afters: Sequence[datetime], connection: Connection) -> list[HeldWarning]:
-    """Warnings about these parties which judging may have to change or to know, but for ends before `afters`."""
-    return [_decode(row["data"]) for row in await connection.fetch(_OF_PARTIES, parties, afters)]
+async def about(asked: Sequence[tuple[UUID, datetime]], connection: Connection) -> list[HeldWarning]:
+    """Warnings about these parties which judging may have to change or to know, but for those that ended before."""
+    rows = await connection.fetch(_OF_PARTIES, [party for party, _ in asked], [after for _, after in asked])
+    return [_decode(row["data"]) for row in rows]
 
 
 async def get(id_: UUID, connection: Connection) -> HeldWarning:

@@ -5,6 +5,7 @@ judges or handles keeps to it.
 """
 
 import asyncio
+from collections import Counter as Counted
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from itertools import islice
@@ -16,13 +17,13 @@ from msgspec.structs import replace
 from prometheus_client import Counter
 
 from services.alerting import domain
-from services.alerting.domain import RULES, Change, Due, GroupInput, GroupPlan, HeldWarning
+from services.alerting.domain import RULES, Change, Due, GroupPlan
 from services.alerting.repository import dues, states, warnings
 from services.alerting.repository.dues import Ceiling, DueRow
 from services.alerting.repository.states import NOTHING, GroupState, PartyState
-from services.alerting.use_cases.loading import Loaded, load
+from services.alerting.use_cases.loading import Group, Loaded, load
 from services.alerting.use_cases.touch import Touch
-from shared.database.unit_of_work import UnitOfWork
+from shared.database.unit_of_work import Connection, UnitOfWork
 from shared.events.days import day_of
 from shared.messaging import customers, horizon
 
@@ -48,13 +49,20 @@ async def judge_customers(touch: Touch, unit: UnitOfWork, zone: ZoneInfo, *, exa
     looked = await dues.mark(unit.connection)
     loaded = await load(touch, unit, zone)
     changes: list[Change] = []
-    plans: list[GroupPlan] = []
-    for groups, held in _slices(loaded, touch):
-        plan = domain.judge(groups, held, now=unit.now, zone=zone, new_id=unit.new_id, versions=loaded.rules.versions)
+    judged: list[tuple[Group, GroupPlan]] = []
+    for groups in _slices(loaded, touch):
+        plan = domain.judge(
+            [group.input(loaded.rules.begun) for group in groups],
+            [warning for group in groups for warning in group.warnings],
+            now=unit.now,
+            zone=zone,
+            new_id=unit.new_id,
+            versions=loaded.rules.versions,
+        )
         changes += plan.changes
-        plans += plan.groups
+        judged += zip(groups, plan.groups, strict=True)
         await asyncio.sleep(0)
-    await _save(plans, loaded, looked, exact, unit)
+    await _save(judged, looked, exact, unit.connection)
     await warnings.store(changes, unit)
     _count(loaded, changes)
 
@@ -90,40 +98,37 @@ def _ceilings(until: Mapping[tuple[str, int], datetime], zone: ZoneInfo) -> list
     return found
 
 
-def _slices(loaded: Loaded, touch: Touch) -> Iterator[tuple[list[GroupInput], list[HeldWarning]]]:
-    """Groups with the warnings about them, some at a time; those a link or a warning ties together stay together."""
-    held: dict[UUID, list[HeldWarning]] = {root: [] for root in loaded.groups}
-    tied = {loaded.root_of[party] for party in touch.regrouped}
-    for warning in loaded.held:
-        roots = {root for member in warning.members if (root := loaded.root_of.get(member.id)) is not None}
-        held[min(roots)].append(warning)
-        if len(roots) > 1:
-            tied |= roots
-    rest = iter([root for root in loaded.groups if root not in tied])
-    roots_of_slice = list(tied) or list(islice(rest, SLICE))
-    while roots_of_slice:
-        groups = [loaded.groups[root] for root in roots_of_slice]
-        yield groups, [warning for root in roots_of_slice for warning in held[root]]
-        roots_of_slice = list(islice(rest, SLICE))
+def _slices(loaded: Loaded, touch: Touch) -> Iterator[list[Group]]:
+    """Some groups at a time; those that a link or a warning ties together stay together."""
+    tied = {loaded.group_of[party] for party in touch.regrouped}
+    for warning in (one for group in loaded.groups for one in group.warnings if len(one.members) > 1):
+        among = {group for member in warning.members if (group := loaded.group_of.get(member.id)) is not None}
+        if len(among) > 1:
+            tied |= among
+    rest = iter([group for group in loaded.groups if group not in tied])
+    some = list(tied) or list(islice(rest, SLICE))
+    while some:
+        yield some
+        some = list(islice(rest, SLICE))
 
 
-async def _save(plans: Sequence[GroupPlan], loaded: Loaded, looked: int, exact: bool, unit: UnitOfWork) -> None:
+async def _save(judged: Sequence[tuple[Group, GroupPlan]], looked: int, exact: bool, connection: Connection) -> None:
     """Checkpoints, J and dues. What lies under the id of a member that is no root would look valid after an unlink."""
     changed: list[PartyState] = []
     written: list[DueRow] = []
     gone: list[tuple[UUID, str]] = []
-    for plan in plans:
-        stored = loaded.stored[plan.root].group
+    for group, plan in judged:
+        stored = group.stored[0].group
         due = _dues(plan, stored, exact)
         written += [DueRow(plan.root, code, one) for code, one in due.items() if exact or stored.due.get(code) != one]
-        gone += [(plan.root, code) for code in stored.due.keys() - due.keys()]
-        changed.append(replace(loaded.states[plan.root], group=GroupState(plan.checkpoints, due)))
-        for party in plan.void:
-            gone += [(party, code) for code in loaded.stored[party].group.due]
-            changed.append(replace(loaded.states[party], group=NOTHING))
-    await states.save([one for one in changed if one != loaded.stored[one.party.id]], unit.connection)
-    await dues.save(written, looked, unit.connection)
-    await dues.delete(gone, unit.connection)
+        gone += [(plan.root, code) for code in stored.due if code not in due]
+        gone += [(member.party.id, code) for member in group.stored[1:] for code in member.group.due]
+        root, *others = group.states
+        now = [replace(root, group=GroupState(plan.checkpoints, due)), *(replace(one, group=NOTHING) for one in others)]
+        changed += [one for one, before in zip(now, group.stored, strict=True) if one != before]
+    await states.save(changed, connection)
+    await dues.save(written, looked, connection)
+    await dues.delete(gone, connection)
 
 
 def _dues(plan: GroupPlan, stored: GroupState, exact: bool) -> dict[str, Due]:
@@ -147,8 +152,8 @@ def _wakes(old: Due, due: Due, cut: date | None) -> bool:
 
 
 def _count(loaded: Loaded, changes: Iterable[Change]) -> None:
-    for need in loaded.needs.values():
-        JUDGED.labels(need.mode).inc()
+    for mode, groups in Counted(group.need.mode for group in loaded.groups).items():
+        JUDGED.labels(mode).inc(groups)
     for change in changes:
         if change.reason == "opened" and change.warning.firing:
             OPENED.labels(change.warning.code, change.warning.episode.spans[-1].tier).inc()

@@ -1,7 +1,7 @@
 """What judging is handed: the groups of touched customers, locked, with horizon, checkpoints, facts and warnings."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from operator import attrgetter
 from typing import Final
@@ -31,145 +31,151 @@ from shared.events.days import day_of, start_of
 from shared.messaging import customers, horizon
 from shared.messaging.horizon import Horizon
 
-Members = Mapping[UUID, Sequence[UUID]]
-"""Groups by root, the root first and the others in order."""
+ALL: Final = Need("all")
 
 _ONE_DAY: Final = timedelta(days=1)
 _number = attrgetter("int")
+
+
+@dataclass(slots=True, eq=False)
+class Group:
+    """One group on its way through a pass. Sequences go in the order of its members, root first."""
+
+    stored: tuple[PartyState, ...]
+    """As it was found."""
+    states: tuple[PartyState, ...] = ()
+    """With what is known now: names, J, the end of imported history."""
+    since: datetime | None = None
+    need: Need = ALL
+    facts: list[Fact] = field(default_factory=list)
+    named: list[Fact] = field(default_factory=list)
+    warnings: list[HeldWarning] = field(default_factory=list)
+
+    @property
+    def ids(self) -> tuple[UUID, ...]:
+        return tuple(state.party.id for state in self.stored)
+
+    @property
+    def judged(self) -> dict[tuple[UUID, str], date]:
+        return {(state.party.id, kind): day for state in self.states for kind, day in state.days.items()}
+
+    def input(self, begun: datetime) -> GroupInput:
+        """As the domain takes it; `begun`: when the rules were first put to work."""
+        return GroupInput(
+            members=tuple(state.party for state in self.states),
+            facts=self.facts,
+            named=self.named,
+            judged=self.judged,
+            checkpoints=self.stored[0].group.checkpoints,
+            since=self.since,
+            seeded_until=max([begun, *(state.seeded_until for state in self.states if state.seeded_until)]),
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """Everything one pass works with."""
 
-    groups: Mapping[UUID, GroupInput]
-    """By root."""
-    needs: Mapping[UUID, Need]
-    held: Sequence[HeldWarning]
+    groups: Sequence[Group]
+    group_of: Mapping[UUID, Group]
+    """By member."""
     rules: Rules
-    stored: Mapping[UUID, PartyState]
-    """States of all members as they are stored."""
-    states: Mapping[UUID, PartyState]
-    """The same with what is known now: names, J, the end of imported history."""
-    root_of: Mapping[UUID, UUID]
 
 
 async def load(touch: Touch, unit: UnitOfWork, zone: ZoneInfo) -> Loaded:
     """Lock and load the groups of all touched customers; the caller holds the alias lock."""
     connection = unit.connection
-    members = await _members(touch.since, connection)
-    root_of = {party: root for root, ids in members.items() for party in ids}
     rules = await facts.rules(SHIPPED, unit.now, connection)
-    stored = await states.lock(root_of, connection)
-    names = await _names(stored, touch, connection)
-    known = await _known(stored, members, names, touch, unit, zone)
-    judged = {(party, kind): day for party, state in known.items() for kind, day in state.days.items()}
-    since = _since(touch, names, members, root_of)
-    needs = {
-        root: reach(RULES, stored[root].group.checkpoints, ids, judged, since[root], zone)
-        for root, ids in members.items()
-    }
-    found, named = await _facts(needs, members, root_of, zone, connection)
-    groups = {
-        root: GroupInput(
-            members=tuple(known[party].party for party in ids),
-            facts=found[root],
-            named=named.get(root, ()),
-            judged=judged,
-            checkpoints=stored[root].group.checkpoints,
-            since=since[root],
-            seeded_until=max([rules.begun, *(until for one in ids if (until := known[one].seeded_until))]),
-        )
-        for root, ids in members.items()
-    }
-    afters = {root: _floor(group, needs[root], zone) for root, group in groups.items()}
-    held = await warnings.about(list(root_of), [afters[root] for root in root_of.values()], connection)
-    return Loaded(groups, needs, held, rules, stored, known, root_of)
+    groups = await _locked(touch.since, connection)
+    group_of = {state.party.id: group for group in groups for state in group.stored}
+    names = await _names(group_of, touch, connection)
+    horizons = await horizon.load([frozenset(group.ids) for group in groups], connection)
+    for group in groups:
+        _inform(group, names, touch, _days(horizons[frozenset(group.ids)], zone), unit.now, zone)
+        group.need = reach(RULES, group.stored[0].group.checkpoints, group.ids, group.judged, group.since, zone)
+    await _load_facts(groups, group_of, zone, connection)
+    await _load_warnings(groups, group_of, zone, connection)
+    return Loaded(groups, group_of, rules)
 
 
-async def _members(parties: Collection[UUID], connection: Connection) -> Members:
-    groups = (await customers.groups_of(parties, connection)).values()
-    return {group.root: (group.root, *sorted(group.members - {group.root}, key=_number)) for group in groups}
+async def _locked(parties: Collection[UUID], connection: Connection) -> list[Group]:
+    found = {group.root: group for group in (await customers.groups_of(parties, connection)).values()}
+    members = [(root, *sorted(group.members - {root}, key=_number)) for root, group in found.items()]
+    stored = await states.lock([party for ids in members for party in ids], connection)
+    return [Group(tuple(stored[party] for party in ids)) for ids in members]
 
 
-async def _names(stored: Mapping[UUID, PartyState], touch: Touch, connection: Connection) -> dict[UUID, Party]:
+async def _names(group_of: Mapping[UUID, Group], touch: Touch, connection: Connection) -> dict[UUID, Party]:
     """Names of members that are stored without one."""
-    nameless = {party for party, state in stored.items() if state.party.external_id is None}
+    nameless = {
+        state.party.id for group in group_of.values() for state in group.stored if state.party.external_id is None
+    }
     names = {party: touch.names[party] for party in nameless & touch.names.keys()}
     rest = nameless - names.keys()
     known = await customers.known(rest, connection) if rest else {}
     return names | {party: one.party for party, one in known.items() if one.party.external_id is not None}
 
 
-async def _known(
-    stored: Mapping[UUID, PartyState],
-    members: Members,
+def _inform(
+    group: Group,
     names: Mapping[UUID, Party],
     touch: Touch,
-    unit: UnitOfWork,
+    days: Mapping[str, date | None],
+    now: datetime,
     zone: ZoneInfo,
-) -> dict[UUID, PartyState]:
-    groups = {root: frozenset(ids) for root, ids in members.items()}
-    horizons = await horizon.load(groups.values(), unit.connection)
-    known = {}
-    for ids in groups.values():
-        days = _days(horizons[ids], zone)
-        for party in ids:
-            state, until = stored[party], touch.seeded.get(party)
-            known[party] = replace(
-                state,
-                party=names.get(party, state.party),
-                days={
-                    kind: day for kind in KINDS if (day := ratchet(state.days.get(kind), days[kind], unit.now, zone))
-                },
-                seeded_until=max(filter(None, (state.seeded_until, until)), default=None),
-            )
-    return known
+) -> None:
+    """Add what is known now. Who gets a name now is judged from scratch, so that it stands in all his warnings."""
+    informed, sinces = [], []
+    for state in group.stored:
+        id_ = state.party.id
+        judged = {kind: day for kind in KINDS if (day := ratchet(state.days.get(kind), days[kind], now, zone))}
+        until = touch.seeded.get(id_) if touch.seeded else None
+        name = names.get(id_) if names else None
+        if name is not None:
+            sinces.append(EVER)
+        elif (since := touch.since.get(id_)) is not None:
+            sinces.append(since)
+        if judged != state.days or until or name:
+            seeded = max(filter(None, (state.seeded_until, until)), default=None)
+            state = replace(state, party=name or state.party, days=judged, seeded_until=seeded)
+        informed.append(state)
+    group.states, group.since = tuple(informed), min(sinces, default=None)
 
 
-def _days(until: Horizon, zone: ZoneInfo) -> dict[str, date | None]:
+def _days(found: Horizon, zone: ZoneInfo) -> dict[str, date | None]:
     """The last seller's day that lies wholly before each instant."""
-    return {kind: None if (at := until.until[kind]) is None else day_of(at, zone) - _ONE_DAY for kind in KINDS}
+    return {kind: None if (at := found.until[kind]) is None else day_of(at, zone) - _ONE_DAY for kind in KINDS}
 
 
-def _since(
-    touch: Touch, names: Mapping[UUID, Party], members: Members, root_of: Mapping[UUID, UUID]
-) -> dict[UUID, datetime | None]:
-    """Per group. Who gets a name now is judged from scratch, so that it stands in all warnings about him."""
-    renamed = {root_of[party] for party in names}
-    return {
-        root: EVER if root in renamed else min((at for one in ids if (at := touch.since.get(one))), default=None)
-        for root, ids in members.items()
-    }
+async def _load_facts(
+    groups: Iterable[Group], group_of: Mapping[UUID, Group], zone: ZoneInfo, connection: Connection
+) -> None:
+    """The facts that are needed, and those of further invoices which payments among them name."""
+    asked = [(state.party.id, group.need) for group in groups for state in group.stored]
+    there = set()
+    for fact in await facts.later_than(asked, zone, connection):
+        if (group := group_of.get(fact.party)) is not None:  # type: ignore[arg-type]
+            group.facts.append(fact)
+            there.add(fact.key)
+    wanted = {key for group in groups for key in named_invoices(group.facts)} - there
+    for fact in await facts.of_invoices(wanted, zone, connection):
+        if (group := group_of.get(fact.party)) is not None:  # type: ignore[arg-type]
+            group.named.append(fact)
 
 
-async def _facts(
-    needs: Mapping[UUID, Need],
-    members: Members,
-    root_of: Mapping[UUID, UUID],
-    zone: ZoneInfo,
-    connection: Connection,
-) -> tuple[dict[UUID, list[Fact]], dict[UUID, list[Fact]]]:
-    """By root: the facts that are needed, and those of further invoices which payments among them name."""
-    found = _by_root(await facts.later_than(needs, members, zone, connection), root_of)
-    wanted = {key for mine in found.values() for key in named_invoices(mine)}
-    there = {fact.key for mine in found.values() for fact in mine} if wanted else set()
-    named = _by_root(await facts.of_invoices(wanted - there, zone, connection), root_of)
-    return {root: found.get(root, []) for root in members}, named
+async def _load_warnings(
+    groups: Iterable[Group], group_of: Mapping[UUID, Group], zone: ZoneInfo, connection: Connection
+) -> None:
+    """Warnings about the members; those about members of several groups lie with the first."""
+    asked = [(state.party.id, after) for group in groups for after in (_floor(group, zone),) for state in group.stored]
+    for warning in await warnings.about(asked, connection):
+        group = next(found for member in warning.members if (found := group_of.get(member.id)) is not None)
+        group.warnings.append(warning)
 
 
-def _by_root(found: Iterable[Fact], root_of: Mapping[UUID, UUID]) -> dict[UUID, list[Fact]]:
-    mine: dict[UUID, list[Fact]] = {}
-    for fact in found:
-        root = root_of.get(fact.party) if fact.party is not None else None
-        if root is not None:
-            mine.setdefault(root, []).append(fact)
-    return mine
-
-
-def _floor(group: GroupInput, need: Need, zone: ZoneInfo) -> datetime:
+def _floor(group: Group, zone: ZoneInfo) -> datetime:
     """Warnings that ended before stand as they are."""
-    cuts = [one.cut for one in group.checkpoints.values() if one.cut is not None]
-    if need.mode == "all" or len(cuts) < len(RULES):
+    cuts = [one.cut for one in group.stored[0].group.checkpoints.values() if one.cut is not None]
+    if group.need.mode == "all" or len(cuts) < len(RULES):
         return EVER
     return start_of(min(cuts) + _ONE_DAY, zone)
