@@ -164,6 +164,16 @@ def requires(*roles: Role) -> Any:
     return Depends(Requirement(roles))
 
 
+def is_still_valid(request: Request) -> bool:
+    """Whether the token of a request is in order now, for answers that outlive the moment it was asked for."""
+    verifier: TokenVerifier = request.app.state.verifier
+    try:
+        verifier.verify(_bearer(request))
+    except Unauthenticated:
+        return False
+    return True
+
+
 def assert_routes_guarded(app: FastAPI) -> None:
     """Raise `AssertionError` with the routes that ask nothing of their caller, but for health and metrics."""
     open_routes = [

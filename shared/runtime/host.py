@@ -5,11 +5,13 @@ import contextlib
 import gc
 import socket
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Final
 
 import structlog
 import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from shared.http.event_stream import CONNECTION, Connection
 from shared.runtime.tasks import Task, keep_running
 
 STOP_SECONDS: Final = 6
@@ -45,11 +47,14 @@ def settle_garbage_collector() -> None:
 class WebHost:
     """One ASGI application on one listening socket."""
 
-    def __init__(self, app: Any, listening: socket.socket) -> None:
+    def __init__(self, app: ASGIApp, listening: socket.socket) -> None:
+        self._app = app
         self._listening = listening
+        self._stopping = asyncio.Event()
         self._server = _Server(
             uvicorn.Config(
-                app,
+                self._serve,
+                interface="asgi3",
                 http="httptools",
                 ws="none",
                 lifespan="on",
@@ -72,7 +77,16 @@ class WebHost:
 
     async def _leave_at(self, stop: asyncio.Event) -> None:
         await stop.wait()
+        self._stopping.set()
         self._server.should_exit = True
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let answers without an end hear that it is time: the server would wait for them, and cut them off late."""
+        if scope["type"] == "http":
+            # uvicorn's own object behind `send`: no message of ASGI cuts a connection whose client does not read.
+            transport: asyncio.Transport = send.__self__.transport  # type: ignore[attr-defined]
+            scope[CONNECTION] = Connection(self._stopping, transport.abort)
+        await self._app(scope, receive, send)
 
 
 class WorkerHost:

@@ -1,0 +1,1 @@
+"""Where lines, reads and the log of what was said are kept."""
