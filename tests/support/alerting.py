@@ -111,11 +111,14 @@ class Alerting:
         async with self.context.database.unit_of_work() as unit:
             return list(await unit.connection.fetch(query, *arguments))
 
-    async def warnings(self, *, code: str | None = None, all_: bool = False) -> list[HeldWarning]:
-        """Held warnings, oldest first; those taken back only with `all_`."""
+    async def warnings(
+        self, *, code: str | None = None, root: str | None = None, all_: bool = False
+    ) -> list[HeldWarning]:
+        """Held warnings, oldest first, about the customer `root`; those taken back only with `all_`."""
         rows = await self.rows("select data from warning where $1::text is null or code = $1 order by id", code)
         held = [msgspec.msgpack.decode(row["data"], type=HeldWarning) for row in rows]
-        return [one for one in held if all_ or one.condition != "retracted"]
+        mine = [one for one in held if root is None or one.root.external_id == root]
+        return [one for one in mine if all_ or one.condition != "retracted"]
 
     async def only(self, **which: Any) -> HeldWarning:
         """The one warning there must be."""
