@@ -18,6 +18,9 @@ class DocumentRef(Struct, frozen=True, omit_defaults=True):
 
     kind: str
     key: str
+    counts: str | None = None
+    """What it adds to the debt, as a decimal string: money with a minus, and only what of it is left or paid an open
+    claim. The sum over all documents is the debt; where fewer are listed than counted, the rest is not shown."""
 
 
 class Span(Struct, frozen=True, omit_defaults=True):

@@ -228,19 +228,21 @@ def _documents(ledger: Ledger, decision: Decision | None, currency: str) -> Iter
         yield DocumentRef("credit_limit", decision.key)
     for key, (left, _) in reversed(ledger.claims.items()):
         parts = ledger.paid.get(key, ())
-        yield _ref(key, left + sum(part.amount for part in parts), currency)
-        yield from (_ref(part.money, -part.amount, currency) for part in reversed(parts) if part.money)
+        yield _claim(key, left + sum(part.amount for part in parts), currency)
+        yield from (_money(part.money, part.amount, currency) for part in reversed(parts) if part.money)
     for kept in ledger.reserved.values():
-        yield from (_ref(one.payment, -one.amount, currency) for one in kept)
-    yield from (_ref(part.money, -part.amount, currency) for part in reversed(ledger.left) if part.money)
+        yield from (_money(one.payment, one.amount, currency) for one in kept)
+    yield from (_money(part.money, part.amount, currency) for part in reversed(ledger.left) if part.money)
 
 
-def _ref(key: str, counts: int, currency: str) -> DocumentRef:
-    """The document behind a claim or money of the ledger."""
-    owed = counts > 0
-    undoing = "rev:" if owed else "cancel:"
-    kind = "invoice" if owed != key.startswith(undoing) else "payment"
-    return DocumentRef(kind, key.removeprefix(undoing), to_decimal(counts, currency))
+def _claim(key: str, amount: int, currency: str) -> DocumentRef:
+    kind = "payment" if key.startswith("rev:") else "invoice"
+    return DocumentRef(kind, key.removeprefix("rev:"), to_decimal(amount, currency))
+
+
+def _money(key: str, amount: int, currency: str) -> DocumentRef:
+    kind = "invoice" if key.startswith("cancel:") else "payment"
+    return DocumentRef(kind, key.removeprefix("cancel:"), to_decimal(-amount, currency))
 
 
 def _count(ledger: Ledger) -> int:

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from services.alerting.domain import SHIPPED, RuleVersion
+from shared.events.alerting import Evidence
 from tests.alerting.domain.stage import CREDIT, episodes, evaluation, midnight, only, tiers
 from tests.support.builders import day, invoice, limit, order, payment
 
@@ -14,6 +15,10 @@ from tests.support.builders import day, invoice, limit, order, payment
 def owing(amount: int, at: float = 1, number: str = "I1", **fields: Any) -> Any:
     """An invoice that is never overdue in these tests."""
     return invoice(number, at=at, amount=amount, due=day(900).date(), **fields)
+
+
+def counted(evidence: Evidence) -> list[tuple[str, str, str | None]]:
+    return [(one.kind, one.key, one.counts) for one in evidence.documents]
 
 
 class TestDebt:
@@ -224,6 +229,52 @@ class TestEvidence:
         assert (len(evidence.documents), evidence.document_count) == (20, 31)
         assert evidence.documents[0].kind == "credit_limit"
         assert evidence.documents[1].key == "erp/I30"
+
+    def test_the_debt_is_the_sum_of_what_the_documents_count(self) -> None:
+        """INVARIANT: whoever holds the documents beside a warning must come to its debt."""
+        documents = [
+            owing(700, at=1, number="I1"),
+            owing(800, at=2, number="I2"),
+            payment("P1", at=3, amount=900),
+            payment("P2", at=4, amount=60, invoice="I9"),
+            payment("P3", at=5, amount=50, reversed_at=day(6)),
+            owing(100, at=0.5, number="I0", cancelled_at=day(8)),
+            payment("P0", at=0.6, amount=100),
+        ]
+        evidence = only(CREDIT, limit(amount=400), *documents, through=8).proof.evidence
+        assert counted(evidence) == [
+            ("credit_limit", "erp/L1", None),
+            ("payment", "erp/P3", "0.50"),
+            ("invoice", "erp/I2", "8.00"),
+            ("invoice", "erp/I0", "-1.00"),
+            ("payment", "erp/P3", "-0.50"),
+            ("payment", "erp/P1", "-2.00"),
+            ("payment", "erp/P2", "-0.60"),
+        ]
+        assert (evidence.numbers["debt"], evidence.document_count) == ("4.40", 7)
+
+    def test_money_that_came_before_its_invoice_is_among_the_documents(self) -> None:
+        documents = [payment("P1", at=1, amount=100), payment("P2", at=2, amount=30, invoice="I1"), owing(900, at=3)]
+        evidence = only(CREDIT, limit(amount=500), *documents).proof.evidence
+        assert counted(evidence)[1:] == [
+            ("invoice", "erp/I1", "9.00"),
+            ("payment", "erp/P1", "-1.00"),
+            ("payment", "erp/P2", "-0.30"),
+        ]
+
+    @pytest.mark.parametrize("invoiced", [0.5, 3], ids=["behind the invoice", "before it"])
+    def test_many_small_payments_do_not_grow_the_state(self, invoiced: float) -> None:
+        """INVARIANT: state is bounded; who pays a cent a day for years must not make every judgement slower."""
+        paid = [payment(f"P{n:03}", at=1 + n / 100, amount=1) for n in range(1, 101)]
+        evidence = only(CREDIT, limit(amount=500), owing(900, at=invoiced), *paid).proof.evidence
+        assert (evidence.numbers["debt"], evidence.document_count) == ("8.00", 2 + 20)
+        assert counted(evidence)[1:3] == [("invoice", "erp/I1", "9.00"), ("payment", "erp/P100", "-0.01")]
+
+    def test_what_is_left_of_money_proves_the_end(self) -> None:
+        documents = [owing(900), payment("P1", at=2, amount=1000)]
+        assert counted(only(CREDIT, limit(amount=500), *documents).proof.evidence)[1:] == [
+            ("payment", "erp/P1", "-1.00")
+        ]
 
     def test_does_not_depend_on_the_time_of_evaluation(self) -> None:
         documents = (limit(amount=1000), order(at=2, amount=5), owing(2000), invoice("I2", at=3, due=day(5).date()))

@@ -319,6 +319,9 @@ class World:
             items = {item.key: item.open for item in expected.items if item.open}
             _must({key: left for key, (left, _) in ledger.claims.items()} == items, "open items differ from allocate")
             _must(ledger.debt == expected.debt, "debt differs from allocate")
+            paid = {item.key: item.amount - item.open for item in expected.items if 0 < item.open < item.amount}
+            parts = {key: sum(part.amount for part in found) for key, found in ledger.paid.items()}
+            _must(parts == paid, "what open items were paid with is not what they were paid")
             _must(list(items) == list(ledger.claims), "open items are in another order")
             timer, ledger.timer = ledger.next_due(lines), -1
             _must(timer == ledger.next_due(lines), "the next timer differs from the one looked up")
