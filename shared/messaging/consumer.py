@@ -197,7 +197,7 @@ class Consumer:
         expected = dict(self._fetched)
         holes: list[Hole] = []
         for record in records:
-            where = TopicPartition(record.topic, record.partition)
+            where = TopicPartition(*record[:2])
             if record.offset != expected[where]:
                 holes.append(Hole(where, expected[where], record.offset))
             expected[where] = record.offset + 1
@@ -265,7 +265,8 @@ class Consumer:
 
 
 def _ends(records: Iterable[Record]) -> dict[TopicPartition, int]:
-    return {TopicPartition(record.topic, record.partition): record.offset + 1 for record in records}
+    ends = {record[:2]: record.offset + 1 for record in records}
+    return {TopicPartition(*where): end for where, end in ends.items()}
 
 
 def _event_in(record: Record) -> Event | cloudevents.Undecodable:

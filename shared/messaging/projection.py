@@ -91,16 +91,19 @@ async def apply(events: Sequence[Event], connection: Connection) -> list[Change]
     """
     await _apply_beats([event for event in events if event.kind == Beat.kind], connection)
     documents = [event for event in events if event.kind != Beat.kind]
-    newest = {event.id: event for event in _newest(documents)}
-    if not newest:
+    if not documents:
         return []
-    snapshots = {event.id: _decode(event) for event in newest.values()}
-    rows = [_row(event, snapshots[event.id]) for event in newest.values()]
+    newest = _newest(documents)
+    snapshots = [_decode(event) for event in newest]
+    rows = [_row(event, snapshot) for event, snapshot in zip(newest, snapshots, strict=True)]
     changed = await connection.fetch(_APPLY, *(list(column) for column in zip(*rows, strict=True)))
-    await _remember_sources([snapshots[row["id"]] for row in changed], connection)
-    applied = {row["id"]: newest[row["id"]] for row in changed}
-    await _look_for_forks([event for event in documents if applied.get(event.id) is not event], connection)
-    return [_change(row, newest[row["id"]], snapshots[row["id"]]) for row in changed]
+    places = {event.id: place for place, event in enumerate(newest)}
+    applied = [(row, places[row["id"]]) for row in changed]
+    await _remember_sources([snapshots[place] for _, place in applied], connection)
+    if len(applied) < len(documents):
+        new = {id(newest[place]) for _, place in applied}
+        await _look_for_forks([event for event in documents if id(event) not in new], connection)
+    return [_change(row, newest[place], snapshots[place]) for row, place in applied]
 
 
 def _newest(events: Iterable[Event]) -> list[Event]:
