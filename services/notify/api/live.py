@@ -21,7 +21,7 @@ PAGE: Final = 500
 """Lines one query reads."""
 
 MAX_WAITING: Final = 1000
-"""Events one stream keeps for a client who reads more slowly than they come; beyond that he is cut and resumes."""
+"""Lines one stream keeps for a client who reads more slowly than they come; beyond that it reads them again itself."""
 
 POLL_SECONDS: Final = 5.0
 """How long a line waits whose wake-up was lost."""
@@ -31,17 +31,20 @@ log = structlog.get_logger(__name__)
 
 
 class Subscription:
-    """What one stream still has to send. Its end is not the end of the lines, but of this stream."""
+    """What one stream still has to send. Where it ends there are more lines, which the stream has to get for itself."""
 
     def __init__(self, max_waiting: int) -> None:
         self._waiting: deque[LineEvent] = deque()
         self._max_waiting = max_waiting
         self._changed = asyncio.Event()
         self._ended = False
+        self.behind = False
+        """It ended because the client is slow, and nothing is wrong."""
 
     def offer(self, line: LineEvent) -> None:
-        """Add a line; one too many ends the stream, so that none is left out."""
+        """Add a line; one too many ends it, so that none is left out of the middle."""
         if len(self._waiting) == self._max_waiting:
+            self.behind = True
             self.end()
         if not self._ended:
             self._waiting.append(line)

@@ -52,17 +52,21 @@ async def _events(
 ) -> AsyncGenerator[bytes, None]:
     yield position(last)
     try:
-        # Who was away for long catches up first: what comes meanwhile must not fill his buffer.
-        async for line in _missed(own, person, here, last):
-            last = line.id
-            yield line.data
-        async with live.subscribe(own) as coming:
+        behind = True
+        while behind:
+            # Who has much to catch up does so first: what comes meanwhile would only fill his buffer again.
             async for line in _missed(own, person, here, last):
                 last = line.id
                 yield line.data
-            async for line in coming:
-                if line.id > last:
+            async with live.subscribe(own) as coming:
+                async for line in _missed(own, person, here, last):
+                    last = line.id
                     yield line.data
+                async for line in coming:
+                    if line.id > last:
+                        last = line.id
+                        yield line.data
+            behind = coming.behind
     except Unavailable as error:
         log.warning("stream_ended", code=error.code)
 
