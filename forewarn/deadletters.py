@@ -100,9 +100,10 @@ def show_letter(
     if as_json:
         print_json(shown)
         return
-    for name, value in shown.items():
-        text = json.dumps(value, ensure_ascii=False, indent=2) if isinstance(value, dict | list) else str(value)
-        out.print(Text(f"{name}: {text if value is not None else '-'}"))
+    headers, value = shown.pop("headers"), shown.pop("value")
+    for name, found in (*shown.items(), *headers):
+        out.print(Text(f"{name}: {'-' if found is None else found}"))
+    out.print(Text(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)))
 
 
 @app.command("replay")

@@ -37,4 +37,4 @@ def real_orders() -> list[str]:
     if not path.exists():
         pytest.skip(f"needs {path.name} in {DATA}; say with FOREWARN_SHARED_DATA where it is")
     with gzip.open(path, "rt") as stream:
-        return list(stream if WHOLE else islice(stream, 3000))
+        return list(stream if WHOLE else islice(stream, 2000))
