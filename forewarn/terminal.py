@@ -1,6 +1,5 @@
 """What commands print: tables for people, JSON for scripts, one line for what went wrong."""
 
-import json
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
@@ -22,7 +21,7 @@ err = Console(stderr=True, soft_wrap=True, highlight=False)
 
 def print_json(content: Any) -> None:
     """Content as JSON, as it is."""
-    out.print_json(json.dumps(content, ensure_ascii=False))
+    out.print_json(data=content)
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -13,7 +13,7 @@ import psutil
 from tests.support.installation import Installation, eventually
 
 SOURCE: Final = "replay"
-SECONDS: Final = "120"
+SECONDS: Final = "600"
 """How long commands wait for a quiet point: longer than any machine should need."""
 
 _COUNT: Final = "select count(*) from document where kind <> 'beat'"
@@ -30,10 +30,10 @@ def replayed(
     process = installation.start(*words)
     for number, name in enumerate(kill, 1):
         due = before + len(set(lines)) * number // (len(kill) + 1)
-        eventually(lambda due=due: documents(installation) >= due)  # type: ignore[misc]
+        eventually(lambda due=due: documents(installation) >= due, 300)  # type: ignore[misc]
         assert process.poll() is None, "it was over before anybody was killed"
         kill_again(installation, name)
-    printed, complaints = process.communicate(timeout=900)
+    printed, complaints = process.communicate(timeout=1500)
     assert process.returncode == 0, complaints
     summary: dict[str, Any] = json.loads(printed)
     return summary

@@ -131,7 +131,7 @@ class Installation:
 
     def _ended(self, words: Sequence[str], code: int) -> tuple[str, str]:
         process = self.start(*words)
-        printed, complaints = process.communicate(timeout=240)
+        printed, complaints = process.communicate(timeout=900)
         assert process.returncode == code, complaints
         return printed, complaints
 

@@ -46,6 +46,13 @@ class TestReplayCommand:
         assert (found["read"], found["accepted"], found["duplicate"]) == (3, 2, 1)
         assert all(row["source"] == "erp-1" for row in server.documents.values())
 
+    def test_counts_no_effects_on_an_installation_elsewhere(self, server: FakeServer, file: Path) -> None:  # noqa: ARG002
+        """INVARIANT: effects are read from this machine's databases, and would be those of another installation."""
+        _, out, err = invoke(file, *ADDRESS, *ZONE, "--json")
+        found = json.loads(out)
+        assert (found["events_applied"], found["warnings"], found["caught_up"]) == (None, None, None)
+        assert err
+
     def test_prints_a_summary_for_people(self, server: FakeServer, file: Path) -> None:  # noqa: ARG002
         code, out, _ = invoke(file, *ADDRESS, *ZONE)
         assert code == 0
