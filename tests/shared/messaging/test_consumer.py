@@ -10,20 +10,16 @@ from shared.context import Context
 from shared.database.database import AWAY
 from shared.database.unit_of_work import UnitOfWork
 from shared.errors import Conflict, Unavailable
-from shared.events import PARTITIONS
 from shared.events.document import Event
 from shared.messaging import consumer as module
 from shared.messaging.bus import Bus, BusError, Message, Record, TopicPartition
 from shared.messaging.consumer import Consumer, CursorMoved, Handler, HoleFound
 from shared.messaging.gauges import LAG
-from shared.messaging.partitions import partition_of
+from tests.shared.messaging.events import WHERE, end_of_log, sent
 from tests.support.builders import order, party
 from tests.support.harmed_bus import HarmedBus
-from tests.support.stage import TOPIC, Stage, hold
+from tests.support.stage import Stage, hold
 from tests.support.waiting import eventually
-
-WHERE = TopicPartition(TOPIC, partition_of(str(party("C1").id).encode(), PARTITIONS))
-"""The partition of C1."""
 
 
 class Killed(BaseException):
@@ -83,20 +79,9 @@ def consumer_of(stage: Stage, handler: Handler = hold) -> Consumer:
     return Consumer(stage.consumer, stage.bus, ["orders"], handler)
 
 
-async def sent(stage: Stage, *numbers: str) -> None:
-    """Orders of C1, sent."""
-    for number in numbers:
-        await stage.accept(order(number))
-    await stage.relay()
-
-
 async def cursor(stage: Stage) -> int:
     [row] = await stage.rows(stage.consumer, "select next_offset from cursor where part = $1", WHERE.partition)
     return int(row["next_offset"])
-
-
-async def end_of_log(stage: Stage) -> int:
-    return (await stage.bus.bounds([TOPIC]))[WHERE].next
 
 
 async def turnover(stage: Stage) -> int:
@@ -423,9 +408,9 @@ class TestRun:
 
     async def test_it_shows_how_far_it_is_behind(self, stage: Stage) -> None:
         await sent(stage, "O1")
+        LAG.labels("alerting", WHERE.topic, str(WHERE.partition)).set(99)
         stop = asyncio.Event()
         running = asyncio.create_task(consumer_of(stage).run(stop))
-        await eventually(lambda: _holds(stage, "O1"))
         await eventually(_lags_nothing)
         stop.set()
         await running
