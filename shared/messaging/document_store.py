@@ -102,8 +102,8 @@ class DocumentStore:
         writes = [write for one in snapshots if (write := self._write_of(one, held.get(one.id), unit)) is not None]
         new = [write for write in writes if write.stored.revision == 1]
         changed = [write for write in writes if write.stored.revision > 1]
-        if new:
-            await unit.connection.execute(INSERT, *columns_of(new))
+        if new and len(await unit.connection.fetch(INSERT, *columns_of(new))) < len(new):
+            raise _Raced
         if changed:
             await unit.connection.execute(UPDATE, *columns_of(changed))
         await self._publish(writes, unit)

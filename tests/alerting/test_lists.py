@@ -7,8 +7,8 @@ from msgspec.structs import replace
 
 from services.alerting import repository
 from services.alerting.repository import JudgedDay
-from tests.support.alerting import Alerting
-from tests.support.builders import customer, day, invoice, limit, link, order
+from tests.support.alerting import Alerting, partition_of_party
+from tests.support.builders import customer, day, invoice, limit, link, order, party
 
 
 @pytest.fixture
@@ -57,6 +57,19 @@ class TestPage:
         await debtors.take(link("C0", "C3"))
         (held,) = await debtors.warnings(code="credit_limit", root="C0")
         assert await names(debtors, party=held.members[1].id) == ["C0"]
+
+    async def test_leaves_out_what_waits_for_a_horizon(self, alerting: Alerting) -> None:
+        """INVARIANT: a link with somebody whose feed lies behind hides silence; it is not told, not ended, and back."""
+        alerting.clock.at = day(80)
+        await alerting.take(*[order(f"O{n}", at=n) for n in range(3)])
+        await alerting.beat(79, partitions=[partition_of_party(party())])
+        held = await alerting.only()
+        tie = link("C1", "C2")
+        await alerting.take(tie)
+        assert await names(alerting) == []
+        assert [event.reason for event in await alerting.published()] == ["opened", "corrected"]
+        await alerting.take(replace(tie, live=False))
+        assert (await names(alerting), (await alerting.only()).id) == (["C1"], held.id)
 
 
 class TestJudged:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from services.alerting.use_cases import judging
 from tests.alerting.domain.simulation import LENGTH, script
 from tests.alerting.domain.world import KINDS, Broken
 from tests.alerting.stored_world import StoredWorld
@@ -20,12 +21,15 @@ SEEDS = int(os.environ.get("FOREWARN_STORED_SEEDS", "6"))
 
 class TestAnyArrival:
     @pytest.mark.parametrize("seed", range(SEEDS))
-    async def test_the_tables_say_what_the_documents_and_the_horizon_say(self, seed: int, database_dsn: str) -> None:
+    async def test_the_tables_say_what_the_documents_and_the_horizon_say(
+        self, seed: int, database_dsn: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """INVARIANT: after every batch what is stored equals a fold from scratch, and both orders end alike.
 
         Facts that were not loaded, a stale checkpoint, a due day that is too late, or two consumers that judge one
         group at once without seeing each other break it.
         """
+        monkeypatch.setattr(judging, "SLICE", 1)
         ends = [await _run(seed, shuffled, database_dsn) for shuffled in (False, True)]
         assert ends[0] == ends[1], f"seed {seed}: the orders of arrival end differently"
 

@@ -55,7 +55,7 @@ class TestDocuments:
         """
         await with_limit(alerting)
         await alerting.take(invoice("I1", at=1, amount=11_000, due=day(90).date()), invoice("I2", at=2, amount=100))
-        await alerting.beat(9)
+        await settle(alerting)
         await alerting.take(invoice("I1", at=1, amount=11_000, due=day(90).date(), cancelled_at=day(9.5)))
         assert (await alerting.only()).condition == "resolved"
 
@@ -63,7 +63,7 @@ class TestDocuments:
         """INVARIANT: invoices which payments name are looked up. Else money for a paid one counts as reserved."""
         await with_limit(alerting)
         await alerting.take(invoice("I1", at=1, amount=100), payment("P1", at=2, amount=100, invoice="I1"))
-        await alerting.beat(9)
+        await settle(alerting)
         await alerting.take(invoice("I2", at=9.5, amount=11_000), payment("P2", at=9.6, amount=500, invoice="I1"))
         numbers = (await alerting.only()).episode.proof.evidence.numbers
         assert (numbers["debt"], numbers["open"], numbers["unapplied"]) == ("105.00", "105.00", "0.00")
@@ -92,7 +92,7 @@ class TestDocuments:
     async def test_a_later_episode_is_a_new_warning_that_names_the_last(self, alerting: Alerting) -> None:
         await with_limit(alerting)
         await alerting.take(invoice("I1", at=1, amount=11_000), payment("P1", at=2, amount=11_000))
-        await alerting.beat(9)
+        await settle(alerting)
         await alerting.take(invoice("I2", at=9.5, amount=12_000))
         first, second = await alerting.warnings()
         assert (first.condition, second.condition, second.previous) == ("resolved", "firing", first.id)
@@ -127,6 +127,7 @@ class TestHistory:
         assert (await alerting.only()).suppression == ()
 
     async def test_silence_within_imported_history_is_seeded(self, alerting: Alerting) -> None:
+        await with_limit(alerting, 1)
         alerting.clock.at = day(80)
         await alerting.take(*[order(f"O{n}", at=n, backfill=True) for n in range(3)])
         await alerting.beat(79)
@@ -203,6 +204,14 @@ class TestNames:
         assert (await alerting.only()).root == nameless
         await alerting.take(customer())
         assert (await alerting.only()).root == party()
+
+
+async def settle(alerting: Alerting) -> None:
+    """Nine days are complete and judged: what comes now is folded on top of a checkpoint."""
+    await alerting.beat(9)
+    await alerting.take(order("O9", at=9.1))
+    [row] = await alerting.rows("select order_day, payment_day from state")
+    assert set(row) == {day(8).date()}
 
 
 async def everything(alerting: Alerting) -> list[list[tuple[object, ...]]]:

@@ -99,12 +99,8 @@ def _ceilings(until: Mapping[tuple[str, int], datetime], zone: ZoneInfo) -> list
 
 
 def _slices(loaded: Loaded, touch: Touch) -> Iterator[list[Group]]:
-    """Some groups at a time; those that a link or a warning ties together stay together."""
+    """Some groups at a time. Only after a link or its end is a warning about members of several: they stay together."""
     tied = {loaded.group_of[party] for party in touch.regrouped}
-    for warning in (one for group in loaded.groups for one in group.warnings if len(one.members) > 1):
-        among = {group for member in warning.members if (group := loaded.group_of.get(member.id)) is not None}
-        if len(among) > 1:
-            tied |= among
     rest = iter([group for group in loaded.groups if group not in tied])
     some = list(tied) or list(islice(rest, SLICE))
     while some:
