@@ -16,6 +16,7 @@ import asyncpg
 import httpx
 import psutil
 
+from forewarn.up import READY_SECONDS
 from shared.database.embedded_postgres import EmbeddedPostgres
 from tests.support.postgres import temporary_data_dir
 from tests.support.program import PROGRAM
@@ -51,7 +52,7 @@ class Installation:
     def up_and_ready(self, *options: str) -> "subprocess.Popen[str]":
         """Start a supervisor and wait until all of it runs."""
         supervisor = self.up(*options)
-        eventually(lambda: supervisor.poll() is not None or self._is_ready(supervisor))
+        eventually(lambda: supervisor.poll() is not None or self._is_ready(supervisor), READY_SECONDS)
         assert supervisor.poll() is None, self.log()
         return supervisor
 
