@@ -26,6 +26,7 @@ from forewarn.replay.translate import Options, Translator
 from forewarn.terminal import AsJson, err, out, print_json, say
 from shared.clock import SystemClock
 from shared.errors import InvalidInput
+from shared.settings import Settings
 
 REQUEST_SECONDS: Final = 60.0
 
@@ -54,7 +55,7 @@ def replay(
         with _progress("counting", None) as advance:
             plan = make_plan(file, translator, chunk=chunk, first=from_line, progress=advance)
         send = partial(_send, file, plan, options, give_up_after, api_address(url, token, data_dir))
-        summary = asyncio.run(send() if url else _observed(send, data_dir, wait))
+        summary = asyncio.run(send() if url else _observed(send, data_dir or Settings().data_dir, wait))
     except (ReplayRefused, InvalidInput) as error:
         _stop(f"{error} [{error.code}]")
     except ReplayFailed as error:
@@ -69,8 +70,8 @@ def replay(
         say(f"These are no final figures: {summary.effects.unrest}")
 
 
-async def _observed(send: Callable[[], Awaitable[Summary]], data_dir: Path | None, wait: float) -> Summary:
-    """The same run, and what the services of this installation made of it."""
+async def _observed(send: Callable[[], Awaitable[Summary]], data_dir: Path, wait: float) -> Summary:
+    """The same run, and what the services behind that very address made of it, whatever the environment names."""
     async with installation(data_dir) as (services, platform):
         before = await positions_of(services, platform)
         summary = await send()
