@@ -129,7 +129,30 @@ class TestUnitOfWork:
         assert error.code == "database_busy"
 
 
+AWAY_ERRORS = (
+    ConnectionResetError(),
+    TimeoutError(),
+    asyncpg.InterfaceError("connection is closed"),
+    asyncpg.InternalClientError("cannot switch to state 15; another operation (2) is in progress"),
+    asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation"),
+    asyncpg.AdminShutdownError("terminating connection"),
+    asyncpg.CannotConnectNowError("the database system is starting up"),
+    asyncpg.TooManyConnectionsError("sorry, too many clients already"),
+)
+
+
 class TestServerAway:
+    @pytest.mark.parametrize("error", AWAY_ERRORS, ids=lambda error: type(error).__name__)
+    async def test_whatever_the_driver_says_of_it_callers_are_told_to_come_back(
+        self, database: Database, error: Exception
+    ) -> None:
+        async def work() -> None:
+            async with database.unit_of_work():
+                raise error
+
+        with pytest.raises(Unavailable):
+            await work()
+
     async def test_a_server_that_never_was_is_unavailable(self) -> None:
         database = database_of("postgresql://nobody@/nothing?host=/nowhere")
         with pytest.raises(Unavailable):

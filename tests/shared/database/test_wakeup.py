@@ -68,8 +68,10 @@ class TestWake:
         """INVARIANT: wake-ups come back by themselves. Broken, everything is only as quick as its polling."""
         waker.wake("here")
         assert await listener.wait(10)
+        waiting = asyncio.create_task(listener.wait(20))
+        await asyncio.sleep(0.01)
         await _cut(database_dsn)
-        assert await listener.wait(10)
+        assert await waiting
 
         async def woken() -> bool:
             waker.wake("here")

@@ -22,6 +22,7 @@ from shared.messaging.document_store import DocumentStore, Draft, Key, Outcome, 
 from tests.support import builders
 from tests.support.builders import draft, order, party
 from tests.support.schema import create_tables
+from tests.support.waiting import eventually
 
 store = DocumentStore("orders")
 
@@ -47,6 +48,12 @@ async def rows(database: Database) -> list[dict[str, Any]]:
     return [
         {"key": row["key"], "event": event} for row, event in zip(found, events, strict=True) if event.kind != "beat"
     ]
+
+
+async def wait_for_locks(database: Database, sessions: int) -> bool:
+    query = "select pid from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+    async with database.unit_of_work() as unit:
+        return len(await unit.connection.fetch(query)) == sessions
 
 
 def assert_told_in_order(copies: Sequence[dict[str, Any]]) -> None:
@@ -156,6 +163,22 @@ class TestAccept:
         statuses = [outcome.status for result in results for outcome in result]
         assert statuses.count("accepted") == 50
         assert len(await rows(database)) == 50
+
+    async def test_the_same_new_documents_the_other_way_round_do_not_lock_each_other_out(
+        self, database: Database
+    ) -> None:
+        """INVARIANT: new documents are written in the order of their keys. Broken: a deadlock."""
+        await accept(database, order("O0"))
+        documents = [order(f"O{n}") for n in range(1, 6)]
+        async with database.unit_of_work() as unit:
+            # Whoever comes stops in the middle, with what he has written until then.
+            await store.accept([draft(order("O3"))], unit)
+            calls = [
+                asyncio.create_task(accept(database, *each)) for each in (documents, documents[::-1], documents[1:])
+            ]
+            await eventually(lambda: wait_for_locks(database, len(calls)))
+        statuses = [outcome.status for call in calls for outcome in await call]
+        assert statuses.count("accepted") == 4
 
     async def test_who_lost_a_race_does_not_hold_what_the_winner_waits_for(self, database: Database) -> None:
         """INVARIANT: who begins again gives back what he has made and locked meanwhile.
