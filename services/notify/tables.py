@@ -14,7 +14,7 @@ from sqlalchemy import (
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSON
 
 from shared.messaging.customers import customer_tables
 from shared.messaging.tables import INSTANT, consumer_tables
@@ -34,7 +34,8 @@ Table(
     Column("pushed", Boolean, nullable=False),
     Column("at", INSTANT, nullable=False),
     Column("started_at", INSTANT, nullable=False),
-    Column("numbers", JSONB, nullable=False),
+    # Not JSONB, which would forget the order of the figures.
+    Column("numbers", JSON, nullable=False),
     # What follows is null in a summary, which is about no single warning.
     Column("warning", Uuid),
     Column("revision", Integer),

@@ -88,6 +88,15 @@ def _source_late(_: str, scope: str, numbers: Numbers) -> Sentence:
     )
 
 
+def _dead_letters(_: str, __: str, numbers: Numbers) -> Sentence:
+    letters, oldest = numbers["open"], numbers["oldest"]
+    return Sentence(
+        f"Records that could not be applied: {letters}, the oldest since {oldest}; "
+        "the absence of documents is not judged for whom they are about.",
+        f"有{letters}条记录无法处理，最早自{oldest}起；相关客户暂不作缺失判断。",
+    )
+
+
 def _anything(name: str, scope: str, numbers: Numbers) -> Sentence:
     figures = ", ".join(f"{key} {value}" for key, value in numbers.items())
     about = f"{name} {scope}".strip()
@@ -98,4 +107,5 @@ _SAID: Final[dict[str, Callable[[str, str, Numbers], Sentence]]] = {
     "credit_limit": _credit_limit,
     "churn": _churn,
     "system_source_late": _source_late,
+    "system_dead_letters": _dead_letters,
 }

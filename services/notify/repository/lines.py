@@ -24,7 +24,7 @@ insert into inbox_line (recipient, told, pushed, at, started_at, numbers, warnin
     source, external_id, end_reason)
 select recipient, told, pushed, $15, started_at, numbers, warning, revision, code, scope, tier, party, source,
     external_id, end_reason
-from unnest($1::text[], $2::text[], $3::bool[], $4::timestamptz[], $5::jsonb[], $6::uuid[], $7::int[], $8::text[],
+from unnest($1::text[], $2::text[], $3::bool[], $4::timestamptz[], $5::json[], $6::uuid[], $7::int[], $8::text[],
     $9::text[], $10::text[], $11::uuid[], $12::text[], $13::text[], $14::text[]) with ordinality
     as new (recipient, told, pushed, started_at, numbers, warning, revision, code, scope, tier, party, source,
         external_id, end_reason, place)

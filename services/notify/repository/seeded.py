@@ -21,7 +21,7 @@ _COUNTS: Final = "select code, count(*) as open from seeded where day = $1 group
 _REMOVE: Final = "delete from inbox_line where told = 'summary' and started_at = $1"
 _WRITE: Final = """
 insert into inbox_line (recipient, told, pushed, at, started_at, numbers)
-values ($1, 'summary', false, $2, $3, $4::jsonb)
+values ($1, 'summary', false, $2, $3, $4::json)
 """
 
 

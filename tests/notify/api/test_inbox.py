@@ -37,6 +37,7 @@ class TestListLines:
         assert "百川商贸" in text["en"]
         assert line.pop("id") > 0
         assert line.pop("at")
+        assert list(line["numbers"]) == ["debt", "limit", "overdue", "overdue_days"]
         assert line == {
             "recipient": "user:chen",
             "told": "firing",
@@ -111,11 +112,22 @@ class TestListLines:
         assert line["customer"]["company_name"] is None
         assert "C9" in line["text"]["en"]
 
-    async def test_a_warning_about_the_installation_has_no_customer(self, notify: Served) -> None:
-        await notify.take(warning(code="system_source_late", scope="erp/order"))
+    @pytest.mark.parametrize(
+        ("code", "numbers"),
+        [
+            ("system_source_late", {"source": "erp", "kind": "order", "complete_until": ""}),
+            ("system_dead_letters", {"open": "3", "oldest": "2026-01-05T09:00:00Z"}),
+        ],
+    )
+    async def test_a_warning_about_the_installation_has_no_customer(
+        self, notify: Served, code: str, numbers: dict[str, str]
+    ) -> None:
+        await notify.take(warning(code=code, numbers=numbers))
         [line] = await inbox(notify, role="ops")
         assert line["customer"] is None
-        assert "erp" in line["text"]["en"]
+        for text in line["text"].values():
+            assert next(iter(numbers.values())) in text
+            assert not text.startswith((":", "："))
 
     async def test_figures_a_sentence_needs_may_be_missing(self, notify: Served) -> None:
         """INVARIANT: one warning of another version must not hide all others."""

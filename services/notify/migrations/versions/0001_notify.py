@@ -120,7 +120,7 @@ def upgrade() -> None:
             pushed BOOLEAN NOT NULL,
             at TIMESTAMP WITH TIME ZONE NOT NULL,
             started_at TIMESTAMP WITH TIME ZONE NOT NULL,
-            numbers JSONB NOT NULL,
+            numbers JSON NOT NULL,
             warning UUID,
             revision INTEGER,
             code TEXT,
