@@ -18,16 +18,7 @@ from tests.support.installation import Installation, copied, eventually
 pytestmark = pytest.mark.system
 
 TOPIC: Final = TOPICS["customer"]
-ANY_COMMAND: Final = [
-    ["facts-hash"],
-    ["warnings-hash"],
-    ["reconcile"],
-    ["lag"],
-    ["deadletters", "list"],
-    ["deadletters", "replay", "orders", "--all"],
-    ["sources", "list"],
-    ["sources", "retire", "erp", "order"],
-]
+ONE_OF_EACH_SORT: Final = [["facts-hash"], ["lag"], ["deadletters", "replay", "orders", "--all"], ["sources", "list"]]
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +50,7 @@ def letters(installation: Installation, service: str = "orders") -> list[dict[st
 
 
 class TestWithoutInstallation:
-    @pytest.mark.parametrize("words", ANY_COMMAND, ids=" ".join)
+    @pytest.mark.parametrize("words", ONE_OF_EACH_SORT, ids=" ".join)
     def test_none_is_started(self, real_data_dir: Path, words: list[str]) -> None:
         """INVARIANT: whoever only wants to look must not bring a database up that nobody supervises."""
         stopped = Installation(real_data_dir, PROGRAM)
