@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
+from typing import Final
 
 import httpx
 
@@ -13,6 +14,9 @@ from shared.messaging.embedded_bus import EmbeddedBus
 from tests.support.installation import Installation
 from tests.support.office import Caller, Json
 from tests.support.streaming import EventSource
+
+SECONDS: Final = 30
+"""How long an event may take; the beats of a stream keep its connection from timing out."""
 
 
 def records(installation: Installation, warning: Json) -> list[Record]:
@@ -39,7 +43,7 @@ def attributes(record: Record) -> dict[str, str]:
 async def stream(caller: Caller, last_id: str | None = None) -> AsyncIterator[EventSource]:
     """Somebody's inbox live; it is open when the block begins."""
     headers = dict(caller.http.headers) | ({} if last_id is None else {"Last-Event-ID": last_id})
-    async with httpx.AsyncClient(headers=headers, trust_env=False, timeout=30) as http:
+    async with httpx.AsyncClient(headers=headers, trust_env=False, timeout=SECONDS) as http:
         async with http.stream("GET", f"{caller.http.base_url}/v1/inbox/stream") as answer:
             assert answer.is_success
             yield EventSource(answer, last_id or "")
@@ -47,7 +51,8 @@ async def stream(caller: Caller, last_id: str | None = None) -> AsyncIterator[Ev
 
 async def warning_in(events: EventSource) -> str:
     """The warning that the next event is about."""
-    found: str = json.loads((await anext(events)).data)["warning"]
+    async with asyncio.timeout(SECONDS):
+        found: str = json.loads((await anext(events)).data)["warning"]
     return found
 
 
