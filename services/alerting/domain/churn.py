@@ -91,6 +91,12 @@ class Churn:
         silence = state.day - state.days[-1]
         return sum(silence > line for line in self._lines(state))
 
+    def waits(self, state: ChurnState, scope: str, settled: int | None) -> int | None:  # noqa: ARG002 - there is one
+        if settled is None or not state.days:
+            return None
+        first = max(settled, state.days[-1])
+        return first if first < state.day else None
+
     def prove(self, state: ChurnState, scope: str, level: Level, settled: int | None) -> Proof:  # noqa: ARG002
         last = state.days[-1]
         warning, critical = self._lines(state)

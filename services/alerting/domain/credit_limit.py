@@ -133,6 +133,11 @@ class CreditLimit:
         warning, critical = state.ledgers[scope].late
         return CRITICAL if critical > tolerance else WARNING if warning > tolerance else 0
 
+    def waits(self, state: CreditState, scope: str, settled: int | None) -> int | None:
+        ledger = state.ledgers[scope]
+        first = max(settled or 0, min(ledger.by_due, default=ledger.day))
+        return first if first < ledger.day else None
+
     def prove(self, state: CreditState, scope: str, level: Level, settled: int | None) -> Proof:
         ledger, decision = state.ledgers[scope], state.limits.of(scope)
         today = 0 if settled is None else min(ledger.day, settled)

@@ -17,7 +17,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from services.alerting.domain.checkpoint import Checkpoint, Due, Need, group_key, needs
-from services.alerting.domain.episode import Episode, Span, Track, ended, opened
+from services.alerting.domain.episode import Episode, Proof, Span, Track, ended, opened
 from services.alerting.domain.facts import Fact, Hush, Rank, RuleVersion, position
 from services.alerting.domain.rule import Rule, S
 from shared.events.days import start_of
@@ -79,9 +79,9 @@ def evaluate(
     else:
         known, cut_state = fold.settle_days(known)
     fold.tail(known)
+    episodes = fold.episodes()
     checkpoint = fold.checkpoint(group_key(members), cut_state, head_at)
-    due = Due(checkpoint.settles, waiting)
-    return Evaluation(fold.episodes(), floor, checkpoint, due, through)
+    return Evaluation(episodes, floor, checkpoint, Due(checkpoint.settles, waiting), through)
 
 
 def _taken(
@@ -189,7 +189,7 @@ class Fold(Generic[S]):
         """All of this run, oldest end first, open ones last."""
         found = [*self._before, *self._at.ended]
         for scope, track in self._at.tracks.items():
-            proof = self._rule.prove(self._at.state, scope, track.level, self._settled)
+            proof = self._prove(scope, track.level)
             found.append(opened(scope, track, proof))
         return tuple(found)
 
@@ -234,8 +234,18 @@ class Fold(Generic[S]):
     def _leave(self, day: int) -> None:
         self._pending = day if self._pending is None else min(self._pending, day)
 
+    def _prove(self, scope: str, level: int) -> Proof:
+        """The proof as of now.
+
+        Numbers that stop at the horizon are due for a look behind it, or they would depend on when they were made.
+        """
+        waits = self._rule.waits(self._at.state, scope, self._settled)
+        if waits is not None:
+            self._leave(waits)
+        return self._rule.prove(self._at.state, scope, level, self._settled)
+
     def _transition(self, scope: str, track: Track, before: int, at: datetime, causes: Sequence[Fact]) -> None:
-        proof = self._rule.prove(self._at.state, scope, track.level, self._settled)
+        proof = self._prove(scope, track.level)
         if track.level == 0:
             reason = _end_reason(causes, self._rule.end_reason)
             self._at.ended.append(ended(opened(scope, track, proof), at, reason))

@@ -70,6 +70,10 @@ class Rule(Protocol[S]):
         """Level of absence as of the state's day; the fold keeps it down beyond the horizon."""
         ...
 
+    def waits(self, state: S, scope: str, settled: int | None) -> int | None:
+        """The day that has to be settled before the numbers of `prove` say more; None: they are not held back."""
+        ...
+
     def prove(self, state: S, scope: str, level: Level, settled: int | None) -> Proof:
         """Numbers, formula, documents and what would clear it. Absence counts up to the start of day `settled`."""
         ...

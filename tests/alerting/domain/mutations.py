@@ -7,6 +7,7 @@ import pytest
 
 from services.alerting.domain import checkpoint, fold, horizon, judging, matching
 from services.alerting.domain.checkpoint import Need
+from services.alerting.domain.credit_limit import CreditLimit
 from services.alerting.domain.fold import Fold
 from services.alerting.domain.ledger import Ledger
 
@@ -50,6 +51,11 @@ def head_takes_facts_of_its_own_instant(patch: pytest.MonkeyPatch) -> None:
 def no_tail_timers_in_due(patch: pytest.MonkeyPatch) -> None:
     """What the tail passed unjudged is forgotten."""
     patch.setattr(Fold, "_leave", lambda *_: None)
+
+
+def no_look_behind_the_horizon(patch: pytest.MonkeyPatch) -> None:
+    """Numbers that stopped at the horizon stay as they were made."""
+    patch.setattr(CreditLimit, "waits", lambda *_: None)
 
 
 def no_ratchet(patch: pytest.MonkeyPatch) -> None:
@@ -109,6 +115,7 @@ RED: Final[tuple[Mutation, ...]] = (
     no_refold_on_other_members,
     head_takes_facts_of_its_own_instant,
     no_tail_timers_in_due,
+    no_look_behind_the_horizon,
     no_ratchet,
     older_warning_first,
     rise_beyond_horizon,

@@ -281,6 +281,14 @@ class TestEvidence:
         first, second = (episodes(CREDIT, *documents, through=20, now=day(later)) for later in (21, 400))
         assert first == second
 
+    def test_days_overdue_that_stop_at_the_horizon_are_due_behind_it(self) -> None:
+        """INVARIANT: numbers follow from documents and horizon, not from which of them was there first."""
+        bill = invoice("I1", at=1, amount=2000, due=day(9).date())
+        documents = [limit(amount=1000), bill, payment(at=12, amount=100)]
+        stopped, whole = (evaluation(CREDIT, *documents, through=through) for through in (10, 13))
+        assert [found.episodes[0].proof.evidence.numbers["overdue_days"] for found in (stopped, whole)] == ["2", "3"]
+        assert [found.due.settled for found in (stopped, whole)] == [day(11).date(), day(14).date()]
+
     def test_numbers_are_what_the_shared_formulas_say(self) -> None:
         documents = [owing(1500), payment(at=2, amount=200), order("O1", at=3, amount=50)]
         numbers = only(CREDIT, limit(amount=1000), *documents).proof.evidence.numbers
