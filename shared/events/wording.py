@@ -55,9 +55,9 @@ def _credit_limit(name: str, currency: str, numbers: Numbers) -> Sentence:
     en = f"{name} owes {debt}; {limit_en}."
     zh = f"{name}欠款{debt}，{limit_zh}。"
     if numbers["overdue_days"] != "0":
-        overdue, days = f"{numbers['overdue']} {currency}", numbers["overdue_days"]
-        en += f" {overdue} is overdue, the oldest for {days} days."
-        zh += f"逾期{overdue}，最长{days}天。"
+        overdue, days, on = f"{numbers['overdue']} {currency}", numbers["overdue_days"], numbers["overdue_on"]
+        en += f" On {on} {overdue} was overdue, the oldest for {days} days."
+        zh += f"截至{on}逾期{overdue}，最长{days}天。"
     return Sentence(en, zh)
 
 

@@ -60,7 +60,8 @@ def shown(account: Account) -> dict[str, str]:
     limit = account.limit
     granted = to_decimal(limit.amount, currency) if limit and limit.limit == "amount" else account.granted
     numbers = {name: to_decimal(amount, currency) for name, amount in amounts.items()}
-    return numbers | {"limit": granted, "overdue_days": str(account.overdue_days)}
+    on = {"overdue_on": figures.on.isoformat()} if account.overdue_days else {}
+    return numbers | {"limit": granted, "overdue_days": str(account.overdue_days)} | on
 
 
 class TestCreditAndAlerting:

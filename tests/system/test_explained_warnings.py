@@ -5,7 +5,7 @@ import contextlib
 import json
 import re
 from collections.abc import Callable, Iterator
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 from itertools import pairwise
 from pathlib import Path
@@ -131,11 +131,13 @@ class TestOverdue:
         behind = [named(office, one) for one in warning["evidence"]["documents"] if one["kind"] == "invoice"]
         late = [invoice for invoice in behind if date.fromisoformat(invoice["due"]) < day_ago(1)]
         assert [invoice["number"] for invoice in late] == ["days-late"]
-        # Up to yesterday everything was sent, so that is the last day of which it can be said.
         began = date.fromisoformat(late[0]["due"]) + timedelta(days=6)
         assert datetime.fromisoformat(warning["started_at"]).astimezone(ZONE).date() == began
         assert figures(warning)["overdue"] == Decimal(late[0]["amount"]) - Decimal("240.00")
-        assert 5 < figures(warning)["overdue_days"] <= 9
+        on = date.fromisoformat(warning["evidence"]["numbers"]["overdue_on"])
+        assert figures(warning)["overdue_days"] == (on - date.fromisoformat(late[0]["due"])).days > 5
+        account = office.receivables("days", as_of=datetime.combine(on, time(), ZONE).isoformat())
+        assert (account["overdue"], account["overdue_days"]) == ("400.00", figures(warning)["overdue_days"])
 
 
 class TestSilence:

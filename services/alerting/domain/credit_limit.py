@@ -1,6 +1,7 @@
 """Credit limit: debt above the limit (at once), or money overdue for too long (absence). One scope per currency."""
 
 from collections.abc import Collection, Iterator
+from datetime import date
 from itertools import islice
 from typing import ClassVar, Final
 from uuid import UUID
@@ -180,6 +181,9 @@ class CreditLimit:
             "overdue": to_decimal(ledger.overdue(today, 0), scope),
             "overdue_days": str(today - min(late) if late else 0),
         }
+        if late:
+            # The days go on, the verdict does not: without its day nobody could compare the figure with credit's.
+            numbers["overdue_on"] = date.fromordinal(today).isoformat()
         if ledger.kept:
             numbers["reserved_invoice_unknown"] = to_decimal(ledger.kept, scope)
         return numbers
