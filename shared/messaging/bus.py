@@ -40,6 +40,21 @@ class Bounds(NamedTuple):
     next: int
 
 
+class TopicState(NamedTuple):
+    """What a topic is; None where a bus has no such notion."""
+
+    topic: str
+    partitions: int
+    """0 if there is no such topic."""
+    replication: int | None
+    min_in_sync: int | None
+    """Copies that have to have a record before it counts as sent."""
+    retention: str | None
+    """For how long history is kept; the history of documents has to be kept for ever."""
+    differences: tuple[str, ...]
+    """What is not as it should be, each with what to do about it."""
+
+
 class BusError(Exception):
     """The bus did not do it, or it is not known whether it did. Drop the client, start again from what is stored."""
 
@@ -66,7 +81,11 @@ class BusProducer(Protocol):
 
 
 class BusConsumer(Protocol):
-    """One member of a group. A partition just assigned yields nothing until the caller has said where to begin."""
+    """One member of a group. A partition just assigned yields nothing until the caller has said where to begin.
+
+    A member the bus has expelled may not know it at once, and still return records another one has too: the caller's
+    own cursor decides.
+    """
 
     async def unpositioned(self) -> frozenset[TopicPartition]:
         """Partitions assigned to this member that wait for `seek`, also those lost and assigned again."""
@@ -99,8 +118,16 @@ class BusConsumer(Protocol):
 class Bus(Protocol):
     """A log one can send to and read from."""
 
-    async def create_topics(self, topics: Mapping[str, int]) -> None:
-        """Create what is missing. Raises `BusError` if a topic exists with another number of partitions."""
+    async def create_topics(self, topics: Mapping[str, int]) -> list[str]:
+        """Create what is missing; returns what who operates the bus should know and need not mend.
+
+        Raises `BusError` if a topic exists with another number of partitions, or is otherwise not fit to hold
+        documents. Changes nothing that exists.
+        """
+        ...
+
+    async def describe_topics(self, topics: Mapping[str, int]) -> list[TopicState]:
+        """What these topics are, and how that differs from what `create_topics` makes with so many partitions."""
         ...
 
     async def producer(self) -> BusProducer:

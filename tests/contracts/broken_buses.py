@@ -17,6 +17,7 @@ from shared.messaging.bus import (
     OffsetOutOfRange,
     Record,
     TopicPartition,
+    TopicState,
 )
 from shared.messaging.embedded_bus import EmbeddedBus
 from shared.messaging.embedded_bus.schema import Topic
@@ -85,9 +86,13 @@ class SoundBus:
         self.dsn = dsn
         self.inner = EmbeddedBus(dsn)
 
-    async def create_topics(self, topics: Mapping[str, int]) -> None:
+    async def create_topics(self, topics: Mapping[str, int]) -> list[str]:
         """Pass on."""
-        await self.inner.create_topics(topics)
+        return await self.inner.create_topics(topics)
+
+    async def describe_topics(self, topics: Mapping[str, int]) -> list[TopicState]:
+        """Pass on."""
+        return await self.inner.describe_topics(topics)
 
     async def producer(self) -> BusProducer:
         """Wrap."""
@@ -299,10 +304,11 @@ class CreatesTopicsOnUse(SoundBus):
 class AcceptsAnyNumberOfPartitions(SoundBus):
     """Leaves a topic as it is, whatever was asked for."""
 
-    async def create_topics(self, topics: Mapping[str, int]) -> None:
+    async def create_topics(self, topics: Mapping[str, int]) -> list[str]:
         for name, partitions in topics.items():
             with contextlib.suppress(BusError):
                 await self.inner.create_topics({name: partitions})
+        return []
 
 
 class CountsFromZeroForEver(SoundBus):

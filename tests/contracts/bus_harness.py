@@ -28,6 +28,14 @@ class Process(ABC):
         """Let the bus end its sessions without telling it, while it lives on and may connect again."""
 
     @abstractmethod
+    async def isolate(self) -> None:
+        """Break its connections and let no other one come, until `reconnect`."""
+
+    @abstractmethod
+    async def reconnect(self) -> None:
+        """It may connect again."""
+
+    @abstractmethod
     def silence(self) -> None:
         """From now on nothing of what it says arrives, and it hears nothing, although no connection is closed."""
 
@@ -43,6 +51,12 @@ class BusHarness(ABC):
 
     handover_seconds: float
     """Within this every partition of a dead member has an owner again."""
+
+    notice_seconds: float
+    """Within this a member that the bus has expelled knows it."""
+
+    hint_seconds: float
+    """Within this tools see what was committed."""
 
     unfair_records: int
     """So many records of a busy partition may come before those of others."""

@@ -47,6 +47,14 @@ class EmbeddedProcess(Process):
         """Close its connections."""
         self._proxy.cut()
 
+    async def isolate(self) -> None:
+        """Close its connections, also those to come."""
+        self._proxy.refuse()
+
+    async def reconnect(self) -> None:
+        """Let connections come."""
+        self._proxy.accept()
+
     def silence(self) -> None:
         """Pass nothing on."""
         self._proxy.silence()
@@ -71,6 +79,8 @@ class EmbeddedHarness(BusHarness):
     """A fresh database of a server that may be stopped."""
 
     handover_seconds = 3.0
+    notice_seconds = 0.0
+    hint_seconds = 0.0
     unfair_records = 20
 
     def __init__(self, server: EmbeddedPostgres, make_bus: MakeBus = EmbeddedBus) -> None:

@@ -8,13 +8,14 @@ from pathlib import Path
 class Proxy:
     """Passes bytes on, until told otherwise."""
 
-    def __init__(self, server: Path) -> None:
+    def __init__(self, server: Path | None) -> None:
         self._upstream = server
         self._open: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._listening: asyncio.Server | None = None
         self._losing: bytes | None = None
         self._silent = False
+        self._refusing = False
         self._closed = False
 
     async def listen(self, path: Path) -> None:
@@ -28,6 +29,15 @@ class Proxy:
     def silence(self) -> None:
         """Nothing passes any more, in no direction."""
         self._silent = True
+
+    def refuse(self) -> None:
+        """Close every connection; new ones are closed at once, until `accept`."""
+        self._refusing = True
+        self.cut()
+
+    def accept(self) -> None:
+        """New connections may come again."""
+        self._refusing = False
 
     def cut(self) -> None:
         """Close every connection; new ones may come."""
@@ -44,13 +54,20 @@ class Proxy:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    async def _dial(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        assert self._upstream is not None
+        return await asyncio.open_unix_connection(self._upstream)
+
+    async def _read(self, reader: asyncio.StreamReader, *, from_server: bool) -> bytes:  # noqa: ARG002
+        return await reader.read(1 << 18)
+
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            server_reader, server_writer = await asyncio.open_unix_connection(self._upstream)
+            server_reader, server_writer = await self._dial()
         except OSError:
             writer.transport.abort()
             return
-        if self._closed:
+        if self._closed or self._refusing:
             writer.transport.abort()
             server_writer.transport.abort()
             return
@@ -65,7 +82,7 @@ class Proxy:
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, from_server: bool) -> None:
         lost = False
         with contextlib.suppress(OSError):
-            while data := await reader.read(1 << 18):
+            while data := await self._read(reader, from_server=from_server):
                 if from_server and self._losing is not None and self._losing in data:
                     lost = True
                 if not (lost or self._silent):

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from shared.messaging.bus import Bounds, Bus, BusConsumer, BusProducer, Message, Record, TopicPartition
+from shared.messaging.bus import Bounds, Bus, BusConsumer, BusProducer, Message, Record, TopicPartition, TopicState
 
 
 class HarmedBus:
@@ -26,8 +26,11 @@ class HarmedBus:
     async def on_commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         """The batch is applied and the hint is due."""
 
-    async def create_topics(self, topics: Mapping[str, int]) -> None:
-        await self.inner.create_topics(topics)
+    async def create_topics(self, topics: Mapping[str, int]) -> list[str]:
+        return await self.inner.create_topics(topics)
+
+    async def describe_topics(self, topics: Mapping[str, int]) -> list[TopicState]:
+        return await self.inner.describe_topics(topics)
 
     async def producer(self) -> BusProducer:
         return _Producer(self, await self.inner.producer())

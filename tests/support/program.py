@@ -53,8 +53,9 @@ class _NoBus:
     def __init__(self, dsn: str) -> None:
         self.dsn = dsn
 
-    async def create_topics(self, topics: Mapping[str, int]) -> None:
+    async def create_topics(self, topics: Mapping[str, int]) -> list[str]:  # noqa: ARG002
         """Nothing to make."""
+        return []
 
     async def close(self) -> None:
         """Nothing to close."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from shared.database.wakeup import Waker
-from shared.messaging.bus import Bounds, Record, TopicPartition
+from shared.messaging.bus import Bounds, Record, TopicPartition, TopicState
 from shared.messaging.embedded_bus import log, membership, schema
 from shared.messaging.embedded_bus.connection import Connection, bus_errors, connect, disconnect
 from shared.messaging.embedded_bus.consumer import SETTINGS, EmbeddedConsumer, channel
@@ -29,7 +29,7 @@ class EmbeddedBus:
         self._waker = Waker(dsn)
         self._clients: set[EmbeddedProducer | EmbeddedConsumer] = set()
 
-    async def create_topics(self, topics: Mapping[str, int]) -> None:
+    async def create_topics(self, topics: Mapping[str, int]) -> list[str]:
         """Create what is missing, the tables too. Raises `BusError` on another number of partitions."""
         await schema.create_schema(self._dsn)
         connection = await connect(self._dsn)
@@ -37,6 +37,16 @@ class EmbeddedBus:
             await schema.create_topics(connection, topics)
         finally:
             await disconnect(connection)
+        return []
+
+    async def describe_topics(self, topics: Mapping[str, int]) -> list[TopicState]:
+        """What these topics are; there is one copy of each, and history is kept for ever."""
+        connection = await connect(self._dsn)
+        try:
+            held = await schema.partitions_of(connection, list(topics))
+        finally:
+            await disconnect(connection)
+        return [_state(topic, held.get(topic, 0), partitions) for topic, partitions in topics.items()]
 
     async def producer(self) -> EmbeddedProducer:
         """A new producer; raises `BusError` when the bus is away."""
@@ -92,3 +102,12 @@ class EmbeddedBus:
     def _announce(self, topics: set[Topic]) -> None:
         for topic in topics:
             self._waker.wake(channel(topic))
+
+
+def _state(topic: str, partitions: int, wanted: int) -> TopicState:
+    differences: tuple[str, ...] = ()
+    if not partitions:
+        differences = ("there is no such topic; `forewarn up` creates it",)
+    elif partitions != wanted:
+        differences = (schema.wrong_number(topic, partitions, wanted),)
+    return TopicState(topic, partitions, None, None, None, differences)

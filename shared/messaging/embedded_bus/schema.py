@@ -82,15 +82,29 @@ async def create_topics(connection: Connection, wanted: Mapping[str, int]) -> No
     with bus_errors():
         async with connection.transaction():
             await connection.execute(_LOCK)
-            held = {row["name"]: row["partitions"] for row in await connection.fetch(_TOPICS, list(wanted))}
+            held = await partitions_of(connection, list(wanted))
             for name, partitions in wanted.items():
                 if held.get(name, partitions) != partitions:
-                    raise BusError(f"topic {name} has {held[name]} partitions, not {partitions}")
+                    raise BusError(wrong_number(name, held[name], partitions))
                 if not 0 < partitions <= MAX_PARTITIONS:
                     raise BusError(f"topic {name} cannot have {partitions} partitions")
                 if name not in held:
                     topic = await connection.fetchval(_CREATE_TOPIC, name, partitions)
                     await connection.execute(_CREATE_PARTITIONS, topic, partitions)
+
+
+async def partitions_of(connection: Connection, names: Sequence[str]) -> dict[str, int]:
+    """How many partitions those of the topics have that exist."""
+    with bus_errors():
+        return {row["name"]: row["partitions"] for row in await connection.fetch(_TOPICS, list(names))}
+
+
+def wrong_number(name: str, partitions: int, wanted: int) -> str:
+    """What is said of a topic with another number of partitions than it should have."""
+    return (
+        f"topic {name} has {partitions} partitions, not {wanted}; the number of an existing topic is never changed, "
+        "documents would move to other partitions: republish into a new topic"
+    )
 
 
 async def find_topics(connection: Connection, names: Sequence[str]) -> dict[str, Topic]:
