@@ -17,7 +17,7 @@ import uvloop
 from pydantic import ValidationError
 from rich.markup import escape
 
-from forewarn import deadletters, processes, sources
+from forewarn import deadletters, processes, restore, sources
 from forewarn.api import ApiFailed
 from forewarn.data_directory import Address, AlreadyRunning, DataDirectory, DataDirectoryError, NotRunning
 from forewarn.demo.command import demo
@@ -32,8 +32,10 @@ from forewarn.platform import (
     embedded_platform,
     signing_key,
 )
+from forewarn.rebuild import rebuild_service
 from forewarn.reconcile import reconcile
 from forewarn.replay.command import replay
+from forewarn.republish import republish
 from forewarn.services import all_services, service_called
 from forewarn.terminal import err, out
 from forewarn.tokens import new_token
@@ -162,8 +164,10 @@ def token(
     out.print(new_token(signing_key(_settings(data_dir=data_dir)), subject, tuple(role), days))
 
 
-for command in (demo, replay, facts_hash, warnings_hash, reconcile, lag):
+for command in (demo, replay, facts_hash, warnings_hash, reconcile, lag, republish):
     app.command()(command)
+app.command("rebuild")(rebuild_service)
+app.add_typer(restore.app, name="restore")
 app.add_typer(deadletters.app, name="deadletters")
 app.add_typer(sources.app, name="sources")
 

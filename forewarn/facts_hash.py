@@ -16,14 +16,14 @@ import msgspec
 from forewarn.installation import DataDir, Wait, installation
 from forewarn.quiet import Reading, read_at_quiet_point
 from forewarn.terminal import AsJson, out, print_json, print_table, say
-from shared.events import Beat
+from shared.events import Beat, Marker
 from shared.events import Warning as WarningDocument
 from shared.messaging.facts import Facts, Side, facts
 from shared.money import to_decimal
 from shared.runtime.platform import Platform
 from shared.runtime.service import Service
 
-NO_FACTS: Final = frozenset({Beat.kind, WarningDocument.kind})
+NO_FACTS: Final = frozenset({Beat.kind, Marker.kind, WarningDocument.kind})
 
 _SIDES: Final[dict[Side, str]] = {"document": "produces", "held_document": "holds"}
 

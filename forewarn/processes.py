@@ -7,6 +7,7 @@ import signal
 import socket
 import threading
 from collections.abc import AsyncIterator, Iterable, Sequence
+from datetime import timedelta
 from typing import Final
 
 import structlog
@@ -14,17 +15,23 @@ from fastapi import FastAPI
 
 from forewarn.platform import signing_key
 from forewarn.tokens import verifier
+from shared.context import Context
 from shared.http.app import create_app
+from shared.messaging import republication
 from shared.messaging.consumer import Consumer
+from shared.messaging.document_store import DocumentStore
 from shared.messaging.relay import Relay
 from shared.runtime.host import WebHost, WorkerHost
 from shared.runtime.jobs import JobRunner
 from shared.runtime.platform import Platform
-from shared.runtime.service import Service
+from shared.runtime.service import Job, Service
 from shared.runtime.tasks import Run, Task
 
 LAST_SECONDS: Final = 10.0
 """A process that was told to end and still lives then is ended hard; nothing it had begun is committed."""
+
+REPUBLISH_EVERY: Final = timedelta(seconds=2)
+"""How soon a republication goes on that waited for room in the outbox; asked for, it begins at once."""
 
 log = structlog.get_logger(__name__)
 
@@ -53,6 +60,11 @@ def web_app(services: Sequence[Service], platform: Platform) -> FastAPI:
         contexts={service.name: platform.context(service.name) for service in services},
         verifier=verifier(signing_key(platform.settings), platform.clock),
     )
+
+
+def jobs_of(service: Service) -> list[Job]:
+    """A service's own jobs, and the one that every producer has."""
+    return [*service.jobs, *([_republishing(service)] if service.publishes else [])]
 
 
 def worker_tasks(services: Iterable[Service], platform: Platform) -> list[Task]:
@@ -102,10 +114,23 @@ def _tasks_of(service: Service, platform: Platform) -> list[Task]:
     if service.publishes:
         tasks.append(Task(f"{service.name}.relay", Relay(context, platform.bus).run))
     if service.subscription is not None:
-        producers, handler = service.subscription.producers, service.subscription.handler
+        taken = service.subscription
         for member in range(platform.settings.consumers):
-            consumer = Consumer(context, platform.bus, producers, handler)
+            consumer = Consumer(context, platform.bus, taken.producers, taken.handler, taken.completed)
             tasks.append(Task(f"{service.name}.consumer.{member}", consumer.run))
-    if service.jobs:
-        tasks.append(Task(f"{service.name}.jobs", JobRunner(context, service.jobs).run))
+    if jobs := jobs_of(service):
+        tasks.append(Task(f"{service.name}.jobs", JobRunner(context, jobs).run))
     return tasks
+
+
+def _republishing(service: Service) -> Job:
+    store = DocumentStore(service.name)
+
+    async def run(context: Context) -> bool:
+        return await republication.work(store, context)
+
+    async def waiting(context: Context) -> bool:
+        async with context.database.unit_of_work() as unit:
+            return await republication.waiting(unit.connection)
+
+    return Job("republish", REPUBLISH_EVERY, run, waiting)

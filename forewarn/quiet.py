@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Generic, NamedTuple, TypeVar
 
 from forewarn.platform import embedded_platform
+from forewarn.processes import jobs_of
 from forewarn.services import all_services
 from shared.context import Context
 from shared.events import TOPICS
@@ -79,7 +80,7 @@ async def backlog(service: Service, platform: Platform) -> int:
     """Events this service has not sent, events it has not taken in, and jobs that still have to do what they caused."""
     context = platform.context(service.name)
     unread = await _unread(service, context, platform.bus)
-    jobs = [job for job in service.jobs if job.waiting is not None and await job.waiting(context)]
+    jobs = [job for job in jobs_of(service) if job.waiting is not None and await job.waiting(context)]
     return await _unsent(service, context) + unread + len(jobs)
 
 

@@ -16,7 +16,7 @@ import typer
 from forewarn.installation import DataDir, Wait, installation
 from forewarn.quiet import Reading, read_at_quiet_point
 from forewarn.terminal import AsJson, out, print_json, print_table, say
-from shared.events import PRODUCED_BY, Beat
+from shared.events import PRODUCED_BY, Beat, Marker
 from shared.messaging.facts import Side, Tally, tally
 from shared.money import to_decimal
 from shared.runtime.platform import Platform
@@ -26,7 +26,7 @@ Tallies = Mapping[tuple[date, str], Tally]
 """Of one kind, by day and currency."""
 
 PRODUCERS: Final = {
-    model.kind: producer for producer, models in PRODUCED_BY.items() for model in models if model is not Beat
+    model.kind: producer for producer, models in PRODUCED_BY.items() for model in models if model not in (Beat, Marker)
 }
 
 

@@ -14,8 +14,14 @@ SERVICE: Final = Service(
     metadata=METADATA,
     migrations=Path(__file__).parent / "migrations",
     routers=(api.warnings, api.horizons, api.sources),
-    publishes=("warning",),
-    subscription=Subscription(("customer", "orders", "credit"), consumers.on_events, holds=HELD),
+    publishes=("warning", "marker"),
+    subscription=Subscription(
+        ("customer", "orders", "credit"),
+        consumers.on_events,
+        holds=HELD,
+        forget=consumers.forget,
+        completed=consumers.on_completed,
+    ),
     jobs=(
         Job("judge_due", timedelta(minutes=1), jobs.judge_due, waiting=jobs.anyone_due),
         Job("expire", timedelta(minutes=1), jobs.expire),

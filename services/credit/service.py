@@ -14,7 +14,9 @@ SERVICE: Final = Service(
     metadata=METADATA,
     migrations=Path(__file__).parent / "migrations",
     routers=ROUTERS,
-    publishes=("credit_limit", "invoice", "payment", "beat"),
-    subscription=Subscription(("customer", "orders"), consumers.on_events, holds=consumers.HELD),
+    publishes=("credit_limit", "invoice", "payment", "beat", "marker"),
+    subscription=Subscription(
+        ("customer", "orders"), consumers.on_events, holds=consumers.HELD, forget=consumers.forget
+    ),
     jobs=(Job("beat", timedelta(minutes=10), jobs.beat),),
 )

@@ -13,7 +13,7 @@ SERVICE: Final = Service(
     metadata=METADATA,
     migrations=Path(__file__).parent / "migrations",
     routers=(api.customers, api.links, api.sources),
-    publishes=("customer", "customer_link", "beat"),
+    publishes=("customer", "customer_link", "beat", "marker"),
     subscription=Subscription(("orders", "credit"), consumers.on_events),
     jobs=(Job("beat", timedelta(minutes=10), jobs.beat),),
 )

@@ -13,5 +13,11 @@ SERVICE: Final = Service(
     metadata=METADATA,
     migrations=Path(__file__).parent / "migrations",
     routers=ROUTERS,
-    subscription=Subscription(("alerting", "customer"), consumers.on_events, holds=consumers.HELD),
+    subscription=Subscription(
+        ("alerting", "customer"),
+        consumers.on_events,
+        holds=consumers.HELD,
+        forget=consumers.forget,
+        completed=consumers.on_completed,
+    ),
 )

@@ -13,3 +13,8 @@ async def on_events(events: Sequence[Event], unit: UnitOfWork, _: Context) -> No
     await customers.lock(events, unit.connection)
     changes = await projection.apply([event for event in events if event.kind in customers.HELD], unit.connection)
     await customers.apply(changes, unit.connection)
+
+
+async def forget(unit: UnitOfWork) -> None:
+    """Know nobody, until everything comes again."""
+    await customers.forget(unit.connection)

@@ -14,7 +14,7 @@ SERVICE: Final = Service(
     metadata=METADATA,
     migrations=Path(__file__).parent / "migrations",
     routers=(api.orders, api.returns, api.sources),
-    publishes=("order", "return", "beat"),
-    subscription=Subscription(("customer",), consumers.on_events, holds=customers.HELD),
+    publishes=("order", "return", "beat", "marker"),
+    subscription=Subscription(("customer",), consumers.on_events, holds=customers.HELD, forget=consumers.forget),
     jobs=(Job("beat", timedelta(minutes=10), jobs.beat),),
 )

@@ -12,18 +12,19 @@ from shared.events.document import Document as Document
 from shared.events.document import Event as Event
 from shared.events.document import Party as Party
 from shared.events.document import encode as encode
+from shared.events.markers import Marker as Marker
 from shared.events.orders import Order as Order
 from shared.events.orders import Return as Return
 from shared.events.sources import SOURCE_KINDS as SOURCE_KINDS
 from shared.events.sources import Beat as Beat
 
 PRODUCED_BY: Final[dict[str, tuple[type[Document], ...]]] = {
-    "customer": (Customer, CustomerLink, Beat),
-    "orders": (Order, Return, Beat),
-    "credit": (CreditLimit, Invoice, Payment, Beat),
-    "alerting": (Warning,),
+    "customer": (Customer, CustomerLink, Beat, Marker),
+    "orders": (Order, Return, Beat, Marker),
+    "credit": (CreditLimit, Invoice, Payment, Beat, Marker),
+    "alerting": (Warning, Marker),
 }
-"""Which service publishes which kinds; a kind has one producer, but beats."""
+"""Which service publishes which kinds; a kind has one producer, but beats and markers."""
 
 KINDS: Final[dict[str, type[Document]]] = {model.kind: model for models in PRODUCED_BY.values() for model in models}
 

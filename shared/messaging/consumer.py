@@ -20,12 +20,15 @@ from shared.database.unit_of_work import UnitOfWork
 from shared.errors import Unavailable
 from shared.events import TOPICS, cloudevents
 from shared.events.document import Event
-from shared.messaging import dead_letters
+from shared.messaging import dead_letters, markers
 from shared.messaging.bus import Bus, BusConsumer, BusError, OffsetOutOfRange, Record, TopicPartition
 from shared.messaging.gauges import ConsumerGauges
 
 Handler = Callable[[Sequence[Event], UnitOfWork, Context], Awaitable[None]]
 """Applies a batch of events, of any kinds and parties, in the unit of work that also moves the cursor."""
+
+Completed = Callable[[UnitOfWork, Context], Awaitable[None]]
+"""Called when a rebuild has come to its end: documents are complete again, and nothing was judged meanwhile."""
 
 BACKOFF_SECONDS: Final = 0.5
 POLL_SECONDS: Final = 1.0
@@ -88,11 +91,20 @@ class HoleFound(Exception):
 class Consumer:
     """One member of the service's group."""
 
-    def __init__(self, context: Context, bus: Bus, producers: Sequence[str], handler: Handler) -> None:
+    def __init__(
+        self,
+        context: Context,
+        bus: Bus,
+        producers: Sequence[str],
+        handler: Handler,
+        completed: Completed | None = None,
+    ) -> None:
         self._context = context
         self._bus = bus
         self._topics = [TOPICS[producer] for producer in producers]
         self._handler = handler
+        self._completed = completed
+        self._producer_of = {TOPICS[producer]: producer for producer in producers}
         self._batch = context.settings.consumer_batch
         self._next: dict[TopicPartition, int] = {}
         self._fetched: dict[TopicPartition, int] = {}
@@ -166,13 +178,21 @@ class Consumer:
             bounds = await self._bus.bounds(self._topics)
             for where in sorted(missing):
                 known[where] = bounds[where].first
-                await pool.execute(_START, where.topic, where.partition, known[where])
+                await self._start(where, known[where])
         for where in waiting:
             if self._stopped.get(where) != known[where]:
                 self._stopped.pop(where, None)
                 self._next[where] = self._fetched[where] = known[where]
                 member.seek(where, known[where])
         STOPPED.labels(self._context.service).set(len(self._stopped))
+
+    async def _start(self, where: TopicPartition, offset: int) -> None:
+        """Begin a partition. What was forgotten of it before has to be republished first."""
+        async with self._context.database.unit_of_work() as unit:
+            begun = await unit.connection.execute(_START, where.topic, where.partition, offset)
+            if offset > 0 and begun == "INSERT 0 1":
+                await markers.close(self._producer_of[where.topic], [where.partition], unit.connection)
+                log.error("history_incomplete", service=self._context.service, topic=where.topic, first=offset)
 
     def _stop(self, error: OffsetOutOfRange) -> None:
         """History was lost or the topic was made anew: skipping would lose documents silently.
@@ -225,7 +245,10 @@ class Consumer:
             for record, event in batch:
                 if isinstance(event, cloudevents.Undecodable):
                     await dead_letters.store(record, event, unit)
-            await self._handler(events, unit, self._context)
+            taken = await markers.take(events, unit.connection)
+            await self._handler(taken.events, unit, self._context)
+            if taken.opened and self._completed is not None:
+                await self._completed(unit, self._context)
         self._moved(ends)
         APPLIED.labels(self._context.service).inc(len(events))
         DEAD.labels(self._context.service).inc(len(batch) - len(events))

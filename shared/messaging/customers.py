@@ -121,6 +121,11 @@ async def apply(changes: Sequence[Change], connection: Connection, side: Side = 
     return await _regroup(touched, side, connection) if touched else frozenset()
 
 
+async def forget(connection: Connection) -> None:
+    """Know nobody: for a rebuild, where customers and links come again."""
+    await connection.execute("truncate customer, alias")
+
+
 async def groups_of(parties: Collection[UUID], connection: Connection) -> dict[UUID, Group]:
     """The group of each party."""
     rows = await connection.fetch(_ALIASED, list(parties))

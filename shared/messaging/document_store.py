@@ -20,9 +20,6 @@ from shared.messaging import outbox
 from shared.messaging.document_rows import INSERT, LOCK, PAGE, PAGE_OF_KEY, SELECT, UPDATE, Write, columns_of, stored_in
 from shared.messaging.document_rows import Stored as Stored
 
-EPOCH: Final = 1
-"""Raised when a producer is restored from an older backup."""
-
 Key: TypeAlias = tuple[str, str]
 """Kind and natural key."""
 
@@ -62,7 +59,12 @@ class Snapshot:
     reason: str
 
 
-_REVISIONS: Final = "select id, revision, data from document where id = any($1) order by id for update"
+_REVISIONS: Final = "select id, epoch, revision, data from document where id = any($1) order by id for update"
+# The lock on `incarnation` that comes with reading it ends with the transaction: nobody raises the epoch in between.
+_BEGIN: Final = """
+select coalesce((select epoch from incarnation), 1) as epoch,
+    array(select key from document where kind = 'beat' and key = any($1)) as known
+"""
 
 
 class _Raced(Exception):
@@ -77,14 +79,14 @@ class DocumentStore:
 
     async def accept(self, drafts: Sequence[Draft], unit: UnitOfWork) -> list[Outcome]:
         """Take snapshots as facts, each against what is held under its natural key. One outcome per draft, in order."""
-        await self._register_sources(drafts, unit)
+        epoch = await self._begin(drafts, unit)
         keys = {(draft.document.kind, draft.document.natural_key) for draft in drafts}
         while True:
             try:
                 # A savepoint: who begins again gives back every row and key that others may be waiting for.
                 async with unit.connection.transaction():
                     held = await self.lock(keys, unit)
-                    outcomes, writes = _decide(drafts, held, unit)
+                    outcomes, writes = _decide(drafts, held, epoch, unit)
                     await self._write(writes, unit)
             except _Raced:
                 continue
@@ -97,9 +99,12 @@ class DocumentStore:
         Nobody else may make documents under these ids meanwhile. Their events go to whom they name now.
         """
         ids = sorted(snapshot.id for snapshot in snapshots)
+        epoch = await self._begin((), unit)
         rows = await unit.connection.fetch(_REVISIONS, ids)
         held = {row["id"]: row for row in rows}
-        writes = [write for one in snapshots if (write := self._write_of(one, held.get(one.id), unit)) is not None]
+        writes = [
+            write for one in snapshots if (write := self._write_of(one, held.get(one.id), epoch, unit)) is not None
+        ]
         new = [write for write in writes if write.stored.revision == 1]
         changed = [write for write in writes if write.stored.revision > 1]
         if new and len(await unit.connection.fetch(INSERT, *columns_of(new))) < len(new):
@@ -183,19 +188,21 @@ class DocumentStore:
         rows = await connection.fetch(statement, kind, after, party, limit, owner, *keys)
         return [stored_in(row) for row in rows]
 
-    async def _register_sources(self, drafts: Sequence[Draft], unit: UnitOfWork) -> None:
-        """The first document of a source makes the source known; until its first beat it keeps absence unjudged."""
+    async def republish(self, stored: Sequence[Stored], unit: UnitOfWork) -> None:
+        """Send documents again as they are, to whom they name now. Who holds them already is not disturbed."""
+        await self._publish([Write(one, self.producer, previous=None) for one in stored], unit)
+
+    async def _begin(self, drafts: Sequence[Draft], unit: UnitOfWork) -> int:
+        """The epoch of new documents. The first document of a source makes the source known; until its first beat it
+        keeps absence unjudged."""
         wanted = {
             f"{draft.source}/{SOURCE_KINDS[draft.document.kind]}": draft
             for draft in drafts
             if draft.document.kind in SOURCE_KINDS
         }
-        if not wanted:
-            return
-        known = await unit.connection.fetch(
-            "select key from document where kind = 'beat' and key = any($1)", list(wanted)
-        )
-        missing = wanted.keys() - {row["key"] for row in known}
+        row = await unit.connection.fetchrow(_BEGIN, list(wanted))
+        assert row is not None
+        missing = wanted.keys() - set(row["known"])
         if missing:
             beats = [
                 Beat(source=draft.source, of=SOURCE_KINDS[draft.document.kind], activated_at=unit.now)
@@ -203,6 +210,7 @@ class DocumentStore:
                 if key in missing
             ]
             await self.accept([Draft(beat, "activated", "declared", beat.source) for beat in beats], unit)
+        return int(row["epoch"])
 
     async def _write(self, writes: Mapping[Key, Write], unit: UnitOfWork) -> None:
         # In the order of natural keys, so that two flushes with the same new documents cannot wait for each other.
@@ -213,11 +221,11 @@ class DocumentStore:
         if changed:
             await unit.connection.execute(UPDATE, *columns_of(changed))
 
-    def _write_of(self, snapshot: Snapshot, held: Any, unit: UnitOfWork) -> Write | None:
+    def _write_of(self, snapshot: Snapshot, held: Any, epoch: int, unit: UnitOfWork) -> Write | None:
         if held is not None and held["data"] == encode(snapshot.document):
             return None
-        revision = 1 if held is None else held["revision"] + 1
-        stored = Stored(snapshot.id, EPOCH, revision, None, snapshot.reason, unit.now, snapshot.document)
+        epoch, revision = (epoch, 1) if held is None else (held["epoch"], held["revision"] + 1)
+        stored = Stored(snapshot.id, epoch, revision, None, snapshot.reason, unit.now, snapshot.document)
         return Write(stored, self.producer, previous=None, key=str(snapshot.id))
 
     async def _publish(self, writes: Iterable[Write], unit: UnitOfWork) -> None:
@@ -241,7 +249,7 @@ class DocumentStore:
 
 
 def _decide(
-    drafts: Sequence[Draft], held: Mapping[Key, Stored], unit: UnitOfWork
+    drafts: Sequence[Draft], held: Mapping[Key, Stored], epoch: int, unit: UnitOfWork
 ) -> tuple[list[Outcome], dict[Key, Write]]:
     """Outcome per draft, and the last state per document that is to be written."""
     current = dict(held)
@@ -249,7 +257,7 @@ def _decide(
     writes: dict[Key, Write] = {}
     for draft in drafts:
         key = (draft.document.kind, draft.document.natural_key)
-        outcome = _compare(draft, current.get(key), unit)
+        outcome = _compare(draft, current.get(key), epoch, unit)
         outcomes.append(outcome)
         if outcome.stored is not current.get(key):
             current[key] = outcome.stored
@@ -259,10 +267,10 @@ def _decide(
     return outcomes, writes
 
 
-def _compare(draft: Draft, held: Stored | None, unit: UnitOfWork) -> Outcome:
+def _compare(draft: Draft, held: Stored | None, epoch: int, unit: UnitOfWork) -> Outcome:
     if held is None:
         id_ = draft.id or unit.new_id()
-        stored = Stored(id_, EPOCH, 1, draft.source_revision, draft.reason, unit.now, draft.document)
+        stored = Stored(id_, epoch, 1, draft.source_revision, draft.reason, unit.now, draft.document)
         return Outcome("accepted", stored)
     sent, known = draft.source_revision, held.source_revision
     if sent is not None and known is not None and sent < known:
@@ -276,7 +284,7 @@ def _compare(draft: Draft, held: Stored | None, unit: UnitOfWork) -> Outcome:
 
 
 def _next(held: Stored, document: Document, reason: str, source_revision: int | None, now: datetime) -> Stored:
-    return Stored(held.id, EPOCH, held.revision + 1, source_revision, reason, now, document)
+    return Stored(held.id, held.epoch, held.revision + 1, source_revision, reason, now, document)
 
 
 def not_found(kind: str) -> NotFound:

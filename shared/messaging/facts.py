@@ -1,6 +1,7 @@
 """Figures over all documents a service holds: to reconcile with their producers, and to compare whole systems.
 
-Both are independent of the order in which documents arrived; one cent changes them.
+Both are independent of the order in which documents arrived; one cent changes them. What a restored producer has lost
+(revision 0 at its consumers) is in neither.
 """
 
 import hashlib
@@ -18,7 +19,7 @@ _TALLY: Final = """
 select kind, (at at time zone 'UTC')::date as day, currency, count(*) as documents,
     coalesce(sum(amount) filter (where live), 0)::bigint as amount,
     sum(hashtextextended(id::text || ':' || epoch || ':' || revision || ':' || md5(data), 0)::numeric)::text as hash
-from {side} where kind = any($1) group by 1, 2, 3 order by 1, 2, 3
+from {side} where kind = any($1) and revision > 0 group by 1, 2, 3 order by 1, 2, 3
 """
 
 
@@ -56,7 +57,9 @@ async def _facts_of(side: Side, kind: str, connection: Connection) -> Facts:
     total = count = 0
     sums: dict[str, int] = {}
     async with connection.transaction():
-        async for row in connection.cursor(f"select data from {side} where kind = $1", kind, prefetch=2000):
+        async for row in connection.cursor(
+            f"select data from {side} where kind = $1 and revision > 0", kind, prefetch=2000
+        ):
             document = decode(kind, row["data"])
             line = document.natural_key.encode() + b"\0" + document.canonical()
             # Added, not chained: the sum of the lines' hashes does not depend on their order.

@@ -14,6 +14,7 @@ from uuid import UUID
 from shared.database.unit_of_work import Connection
 from shared.events import PARTITIONS
 from shared.events.sources import SourceKind
+from shared.messaging import markers
 from shared.messaging.dead_letters import FREEZING
 from shared.messaging.partitions import partition_of
 
@@ -33,7 +34,7 @@ where (party is null or party = any($1)) and ({FREEZING}) order by party, part
 class Reason:
     """What keeps absence of a kind from being judged further: a code and the source or place it is about.
 
-    `dead_letter`, `no_source` and `source_silent` close it; `source` names whose promise the horizon is.
+    `rebuild`, `dead_letter`, `no_source` and `source_silent` close it; `source` names whose promise the horizon is.
     """
 
     code: str
@@ -75,9 +76,12 @@ async def load(groups: Iterable[frozenset[UUID]], connection: Connection) -> dic
 
     W(group, kind) is the minimum over the unretired sources that serve everyone and those that delivered that kind for
     a member, over all members' partitions; with none, absence is not judged. An open dead letter of a member, or one
-    without a readable key in a member's partition, closes all kinds. To be asked under the row locks of the group.
+    without a readable key in a member's partition, closes all kinds, and a rebuild all kinds for everybody. To be asked
+    under the row locks of the group.
     """
     wanted = set(groups)
+    if producers := await markers.closed(connection):
+        return dict.fromkeys(wanted, _closed([Reason("rebuild", producer) for producer in producers]))
     members = [member for group in wanted for member in group]
     sources = _sources(await connection.fetch(_BEATS))
     delivered: dict[UUID, set[tuple[str, str]]] = defaultdict(set)
@@ -98,6 +102,8 @@ async def ceilings(connection: Connection) -> dict[tuple[str, int], datetime]:
 
     Cheap, for asking who may be ready: only the horizon of a group says who is.
     """
+    if await markers.closed(connection):
+        return {}
     sources = _sources(await connection.fetch(_BEATS))
     found = {(kind, part): _ceiling(sources[kind], part) for kind in sources for part in range(PARTITIONS)}
     return {place: until for place, until in found.items() if until is not None}
@@ -150,7 +156,11 @@ def _frozen(group: frozenset[UUID], parts: Sequence[int], letters: Sequence[Any]
         for letter in letters
         if letter["party"] in group or (letter["party"] is None and letter["part"] in parts)
     )
-    return Horizon(dict.fromkeys(_KINDS), dict.fromkeys(_KINDS, reasons)) if reasons else None
+    return _closed(reasons) if reasons else None
+
+
+def _closed(reasons: Sequence[Reason]) -> Horizon:
+    return Horizon(dict.fromkeys(_KINDS), dict.fromkeys(_KINDS, tuple(reasons)))
 
 
 def _of_kind(promises: Mapping[str, Mapping[int, datetime | None]]) -> tuple[datetime | None, tuple[Reason, ...]]:

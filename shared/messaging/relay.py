@@ -6,8 +6,9 @@ It selects what is present, never `id > last`: ids are handed out before commit,
 import asyncio
 import contextlib
 from collections import defaultdict
+from collections.abc import Collection, Sequence
 from operator import itemgetter
-from typing import Any, Final
+from typing import Final, TypeAlias
 
 import asyncpg
 import structlog
@@ -15,9 +16,10 @@ from prometheus_client import Counter
 
 from shared.context import Context
 from shared.database.database import AWAY
+from shared.database.wakeup import Listener
 from shared.errors import Unavailable
 from shared.events import PARTITIONS, TOPICS
-from shared.messaging import outbox
+from shared.messaging import incarnation, outbox
 from shared.messaging.bus import Bus, BusError, BusProducer, Message
 from shared.messaging.gauges import OutboxGauges
 
@@ -29,8 +31,16 @@ POLL_SECONDS: Final = 0.5
 
 BACKOFF_SECONDS: Final = 0.5
 
+HANGING_SECONDS: Final = 0.1
+"""How soon new rows of other partitions are looked for while the batch of one hangs."""
+
+PATIENCE_SECONDS: Final = 1.0
+"""What batches in flight beside one that failed get."""
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+
 _PRESENT: Final = """
-select o.id, o.part, o.key, o.headers, o.payload from generate_series(0, $1::int - 1) as p cross join lateral
+select o.id, o.part, o.key, o.headers, o.payload from unnest($1::int[]) as p cross join lateral
     (select * from outbox where outbox.part = p order by outbox.id limit $2) as o
 """
 _DELETE: Final = "delete from outbox where (part, id) in (select * from unnest($1::smallint[], $2::bigint[]))"
@@ -50,6 +60,7 @@ class Relay:
         self._quota = quota
         self._topic = TOPICS[context.service]
         self._producer: BusProducer | None = None
+        self._flying: dict[asyncio.Task[list[asyncpg.Record]], int] = {}
         self._gauges = OutboxGauges(context)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -67,56 +78,86 @@ class Relay:
             await self.drop_producer()
             await listener.close()
 
-    async def _lead(self, stop: asyncio.Event, listener: Any) -> None:
+    async def _lead(self, stop: asyncio.Event, listener: Listener) -> None:
         # The lock saves work, it protects nothing: a second relay doubles rows, which consumers ignore.
         connection = await asyncpg.connect(self._context.database.dsn, timeout=10, command_timeout=60)
         try:
             while not stop.is_set() and not await connection.fetchval(_LEAD):
                 await _sleep(stop, 1.0)
+            await incarnation.recognise(self._context, self._bus)
             while not stop.is_set():
                 await self._gauges.show(connection)
-                if not await self.send_present(connection):
+                await self._start(connection)
+                if self._flying:
+                    await self._land(connection, asyncio.FIRST_COMPLETED, HANGING_SECONDS)
+                else:
                     await listener.wait(POLL_SECONDS)
         finally:
             connection.terminate()
 
-    async def send_present(self, connection: "asyncpg.Connection[asyncpg.Record]") -> bool:
+    async def send_present(self, connection: Connection) -> bool:
         """One pass over all partitions; returns whether any had more rows than its quota.
 
         Raises what the bus raises, after the rows that were acknowledged are deleted; then `drop_producer`.
         """
-        batches = await self._present(connection)
-        if not batches:
-            return False
-        if self._producer is None:
+        more = await self._start(connection)
+        await self._land(connection, asyncio.ALL_COMPLETED)
+        return more
+
+    async def _start(self, connection: Connection) -> bool:
+        """Send the first rows of every partition of which nothing is in flight; whether any had more than its quota.
+
+        A partition without a leader keeps its batch in flight for seconds, and no other waits for it.
+        """
+        batches = await self._present(set(range(PARTITIONS)) - set(self._flying.values()), connection)
+        if batches and self._producer is None:
             self._producer = await self._bus.producer()
-        sending = [self._send(self._producer, part, rows) for part, rows in batches.items()]
-        results = dict(zip(batches, await asyncio.gather(*sending, return_exceptions=True), strict=True))
-        failures = {part: error for part, error in results.items() if error is not None}
-        await self._delete([row for part, rows in batches.items() if part not in failures for row in rows], connection)
-        for failure in failures.values():
-            raise failure
+        for part, rows in batches.items():
+            assert self._producer is not None
+            self._flying[asyncio.create_task(self._send(self._producer, part, rows))] = part
         return any(len(rows) == self._quota for rows in batches.values())
 
-    async def _present(self, connection: "asyncpg.Connection[asyncpg.Record]") -> dict[int, list[asyncpg.Record]]:
+    async def _land(self, connection: Connection, until: str, timeout: float | None = None) -> None:
+        """Wait for batches in flight, delete what was acknowledged, raise the first failure."""
+        if not self._flying:
+            return
+        landed, _ = await asyncio.wait(self._flying, timeout=timeout, return_when=until)
+        if any(sending.exception() for sending in landed):
+            # The others use the same producer; what they are acknowledged in a moment need not be sent twice.
+            landed, _ = await asyncio.wait(self._flying, timeout=PATIENCE_SECONDS)
+        for sending in landed:
+            del self._flying[sending]
+        failures = [failure for sending in landed if (failure := sending.exception()) is not None]
+        await self._delete(
+            [row for sending in landed if sending.exception() is None for row in sending.result()], connection
+        )
+        if failures:
+            raise failures[0]
+
+    async def _present(self, parts: Collection[int], connection: Connection) -> dict[int, list[asyncpg.Record]]:
         batches: dict[int, list[asyncpg.Record]] = defaultdict(list)
-        for row in await connection.fetch(_PRESENT, PARTITIONS, self._quota):
+        for row in await connection.fetch(_PRESENT, list(parts), self._quota):
             batches[row["part"]].append(row)
         for rows in batches.values():
             # The statement promises no order across its parts, and a beat must not overtake what it covers.
             rows.sort(key=itemgetter("id"))
         return batches
 
-    async def _send(self, producer: BusProducer, part: int, rows: list[asyncpg.Record]) -> None:
+    async def _send(self, producer: BusProducer, part: int, rows: list[asyncpg.Record]) -> list[asyncpg.Record]:
         await producer.send(self._topic, part, [_message(row) for row in rows])
+        return rows
 
-    async def _delete(self, rows: list[asyncpg.Record], connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    async def _delete(self, rows: Sequence[asyncpg.Record], connection: Connection) -> None:
         if rows:
             await connection.execute(_DELETE, [row["part"] for row in rows], [row["id"] for row in rows])
             SENT.labels(self._context.service).inc(len(rows))
 
     async def drop_producer(self) -> None:
         """Give the producer up: whether what it has in flight arrives is not known, so it must not send more."""
+        flying, self._flying = list(self._flying), {}
+        for sending in flying:
+            sending.cancel()
+        await asyncio.gather(*flying, return_exceptions=True)
         producer, self._producer = self._producer, None
         if producer is not None:
             with contextlib.suppress(BusError, OSError, TimeoutError):

@@ -15,6 +15,7 @@ from shared.errors import InvalidInput, NotFound
 from shared.events import SOURCE_KINDS
 from shared.events.document import Document
 from shared.events.sources import Beat, Coverage, SourceKind
+from shared.messaging import republication
 from shared.messaging.document_store import DocumentStore, Draft, Stored
 
 SETTLE: Final = timedelta(hours=24)
@@ -58,8 +59,10 @@ async def advance(
 ) -> Stored:
     """Everything with a business time before `complete_until` has been answered. A lower promise changes nothing.
 
-    Raises `date_in_future`: nobody can know today what will be ordered tomorrow. Raises `source_not_found`.
+    Raises `date_in_future`: nobody can know today what will be ordered tomorrow. Raises `source_not_found`, and
+    `republishing` after a restore.
     """
+    await republication.check_not_restoring(unit.connection)
     if complete_until > unit.now:
         raise InvalidInput("date_in_future", "A beat promises the past: complete_until must not be later than now.")
     held = await _get(store, source, of, unit.connection)

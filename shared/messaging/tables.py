@@ -22,7 +22,10 @@ INSTANT = DateTime(timezone=True)
 
 
 def producer_tables(metadata: MetaData) -> None:
-    """`document`: what this service is the authority for (DocumentStore); `outbox`: rows for the bus (Relay)."""
+    """`document`: what this service is the authority for (DocumentStore); `outbox`: rows for the bus (Relay).
+
+    `incarnation`: which life of the database this is; `republication`: runs over all documents, asked for and done.
+    """
     Table(
         "document",
         metadata,
@@ -63,10 +66,34 @@ def producer_tables(metadata: MetaData) -> None:
             "autovacuum_vacuum_cost_delay": "0",
         },
     )
+    Table(
+        "incarnation",
+        metadata,
+        Column("one", Boolean, primary_key=True),
+        Column("system_identifier", BigInteger, nullable=False),
+        Column("timeline", Integer, nullable=False),
+        Column("epoch", Integer, nullable=False),
+    )
+    Table(
+        "republication",
+        metadata,
+        Column("number", Integer, primary_key=True, autoincrement=False),
+        Column("epoch", Integer, nullable=False),
+        Column("restored", Boolean, nullable=False),
+        Column("whole", Boolean, nullable=False),
+        Column("requested_at", INSTANT, nullable=False),
+        Column("begun_at", INSTANT),
+        Column("last", Uuid),
+        Column("documents", BigInteger, nullable=False),
+        Column("completed_at", INSTANT),
+        Column("confirmed_at", INSTANT),
+    )
 
 
 def consumer_tables(metadata: MetaData) -> None:
     """Cursor and dead letters (Consumer), held documents and deliveries of parties (projection), beats (horizon).
+
+    `marker`: what markers said in each partition, and whether absence must wait for a republication there (markers).
 
     Of a held document `until` is the latest business time it speaks of, `known_at` when its first revision known here
     was recorded.
@@ -142,4 +169,17 @@ def consumer_tables(metadata: MetaData) -> None:
         Column("stored_at", INSTANT, nullable=False),
         Column("resolved_at", INSTANT),
         Index("dead_letter_open", "party", postgresql_where=text("resolved_at is null")),
+    )
+    Table(
+        "marker",
+        metadata,
+        Column("producer", Text, primary_key=True),
+        Column("part", SmallInteger, primary_key=True),
+        Column("closed", Boolean, nullable=False),
+        Column("wanted_epoch", Integer, nullable=False),
+        Column("wanted_number", Integer, nullable=False),
+        Column("begun_epoch", Integer),
+        Column("begun_number", Integer),
+        Column("complete_epoch", Integer, nullable=False),
+        Column("confirmed_epoch", Integer, nullable=False),
     )

@@ -9,7 +9,8 @@ from fastapi import APIRouter
 from sqlalchemy import MetaData
 
 from shared.context import Context
-from shared.messaging.consumer import Handler
+from shared.database.unit_of_work import UnitOfWork
+from shared.messaging.consumer import Completed, Handler
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,10 @@ class Subscription:
     handler: Handler
     holds: tuple[str, ...] = ()
     """Kinds it keeps as held documents; these are reconciled with their producers."""
+    forget: Callable[[UnitOfWork], Awaitable[None]] | None = None
+    """Empties, for a rebuild, what it made of events besides held documents and beats."""
+    completed: Completed | None = None
+    """Does, when a rebuild is over, what had to wait for complete documents."""
 
 
 @dataclass(frozen=True, slots=True)

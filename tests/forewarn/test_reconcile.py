@@ -69,6 +69,6 @@ class TestPairs:
         held = service.subscription.holds if service.subscription else ()
         assert set(held) <= PRODUCERS.keys()
 
-    def test_beats_alone_have_several_producers(self) -> None:
+    def test_beats_and_markers_alone_have_several_producers(self) -> None:
         kinds = [model.kind for models in PRODUCED_BY.values() for model in models]
-        assert {kind for kind in kinds if kinds.count(kind) > 1} == {"beat"}
+        assert {kind for kind in kinds if kinds.count(kind) > 1} == {"beat", "marker"}

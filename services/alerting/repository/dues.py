@@ -14,7 +14,8 @@ from shared.messaging.partitions import partition_of
 _MARK: Final = f"""
 select hashtextextended(concat_ws('|',
     (select string_agg(concat_ws('/', source, of, part, epoch, revision), ',' order by source, of, part) from beat),
-    (select concat_ws('/', count(*), min(stored_at), max(stored_at)) from dead_letter as letter where {FREEZING})
+    (select concat_ws('/', count(*), min(stored_at), max(stored_at)) from dead_letter as letter where {FREEZING}),
+    (select string_agg(concat_ws('/', producer, part), ',' order by producer, part) from marker where closed)
 ), 0)
 """
 _SAVE: Final = """
@@ -51,7 +52,7 @@ class DueRow(NamedTuple):
 
 
 async def mark(connection: Connection) -> int:
-    """A number that is another whenever a beat or a dead letter may have moved somebody's horizon.
+    """A number that is another whenever a beat, a dead letter or a rebuild may have moved somebody's horizon.
 
     To be read before the horizons: a row that bears it has been judged by these beats and letters or newer ones.
     """
@@ -79,6 +80,11 @@ async def delete(rows: Iterable[tuple[UUID, str]], connection: Connection) -> No
     found = list(rows)
     if found:
         await connection.execute(_DELETE, [root for root, _ in found], [code for _, code in found])
+
+
+async def forget(connection: Connection) -> None:
+    """Nobody is due."""
+    await connection.execute("truncate due")
 
 
 async def ready(

@@ -30,6 +30,12 @@ where state.party = new.party
 _NAMELESS: Final = "select party from state where party = any($1) and external_id is null"
 
 
+_EVERYBODY: Final = """
+select party from state union select party from held_document where party is not null
+union select other_party from held_document where other_party is not null
+"""
+
+
 class GroupState(Struct, frozen=True, array_like=True):
     """What is stored of a group, in the row of its root."""
 
@@ -73,6 +79,16 @@ async def save(states: Iterable[PartyState], connection: Connection) -> None:
 async def nameless(parties: Iterable[UUID], connection: Connection) -> set[UUID]:
     """Those of the parties who were judged without knowing what their source calls them."""
     return {row["party"] for row in await connection.fetch(_NAMELESS, list(parties))}
+
+
+async def everybody(connection: Connection) -> set[UUID]:
+    """Every party that was judged or that a document names."""
+    return {row["party"] for row in await connection.fetch(_EVERYBODY)}
+
+
+async def forget_folds(connection: Connection) -> None:
+    """Without checkpoints and dues; names, J and the end of imported history stay."""
+    await connection.execute("update state set data = null where data is not null")
 
 
 def _state(row: Any) -> PartyState:

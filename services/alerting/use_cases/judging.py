@@ -1,7 +1,7 @@
 """Judge customers: load their groups, hand them to the domain in slices, store what the plans say.
 
-Set-based: statements per pass, not per customer. Locks are taken in the order alias, documents, states by id; whoever
-judges or handles keeps to it.
+Set-based: statements per pass, not per customer. Locks are taken in the order markers, alias, documents, states by id;
+whoever judges or handles keeps to it.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from services.alerting.use_cases.loading import Group, Loaded, load
 from services.alerting.use_cases.touch import Touch
 from shared.database.unit_of_work import Connection, UnitOfWork
 from shared.events.days import day_of
-from shared.messaging import customers, horizon
+from shared.messaging import customers, horizon, markers
 
 SLICE: Final = 50
 """Groups judged before others get a turn of the event loop."""
@@ -69,7 +69,10 @@ async def judge_customers(touch: Touch, unit: UnitOfWork, zone: ZoneInfo, *, exa
 
 async def judge_due(unit: UnitOfWork, zone: ZoneInfo) -> bool:
     """Judge a page of groups whose time has come, by the horizon or the clock; returns whether there may be more."""
+    await markers.share(unit.connection)
     await customers.lock_shared(unit.connection)
+    if await markers.closed(unit.connection):
+        return False
     roots = await _ready(DUE_PAGE, unit, zone)
     await judge_customers(Touch(dict.fromkeys(roots)), unit, zone, exact=True)
     return len(roots) == DUE_PAGE
@@ -77,7 +80,7 @@ async def judge_due(unit: UnitOfWork, zone: ZoneInfo) -> bool:
 
 async def anyone_due(unit: UnitOfWork, zone: ZoneInfo) -> bool:
     """Whether `judge_due` has work: until that is done, warnings are not what documents and horizon say."""
-    return bool(await _ready(1, unit, zone))
+    return bool(await markers.closed(unit.connection) or await _ready(1, unit, zone))
 
 
 async def _ready(limit: int, unit: UnitOfWork, zone: ZoneInfo) -> list[UUID]:
@@ -117,7 +120,9 @@ async def _save(judged: Sequence[tuple[Group, GroupPlan]], looked: int, exact: b
         stored = group.stored[0].group
         due = _dues(plan, stored, exact)
         written += [DueRow(plan.root, code, one) for code, one in due.items() if exact or stored.due.get(code) != one]
-        gone += [(plan.root, code) for code in stored.due if code not in due]
+        # Who has no checkpoint may be due without knowing it: that is how a rebuild asks for him.
+        known = stored.due if stored.checkpoints or not exact else {rule.code for rule in RULES}
+        gone += [(plan.root, code) for code in known if code not in due]
         gone += [(member.party.id, code) for member in group.stored[1:] for code in member.group.due]
         root, *others = group.states
         now = [replace(root, group=GroupState(plan.checkpoints, due)), *(replace(one, group=NOTHING) for one in others)]

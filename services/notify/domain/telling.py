@@ -141,7 +141,7 @@ def _retracted(said: Said | None, warning: WarningDocument) -> _Decision | None:
 
 
 def _standing(warning: WarningDocument) -> Literal["firing", "resolved", "retracted", "joined", "unjudged"]:
-    if warning.condition == "retracted":
+    if warning.condition == "retracted" or not warning.live:
         return "retracted" if warning.into is None else "joined"
     if "unjudged" in warning.suppression:
         return "unjudged"

@@ -20,6 +20,7 @@ select id from held_document
 where kind = 'warning' and party = any($1)
     and exists (select from sent_log where warning = id and state = 'firing')
 """
+_ALL: Final = "select id from held_document where kind = 'warning' order by id"
 _LOG: Final = "select warning, recipient, state, tier, highest, pushed from sent_log where warning = any($1)"
 _FORGET: Final = """
 delete from sent_log using unnest($1::uuid[], $2::text[]) as gone (warning, recipient)
@@ -45,6 +46,11 @@ async def find_snapshots(ids: Collection[UUID], connection: Connection) -> dict[
         row["id"]: Snapshot(row["id"], row["revision"], row["recorded_at"], _decoder.decode(row["data"]))
         for row in rows
     }
+
+
+async def find_all(connection: Connection) -> list[UUID]:
+    """Every warning that is held, in the order of ids."""
+    return [row["id"] for row in await connection.fetch(_ALL)]
 
 
 async def find_told_firing(parties: Collection[UUID], connection: Connection) -> set[UUID]:

@@ -9,10 +9,12 @@ from uuid import UUID
 import pytest
 from jsonschema import Draft7Validator
 
-from shared.events import KINDS, PARTITIONS, PRODUCED_BY, TOPICS, Beat, Event, cloudevents
+from shared.events import KINDS, PARTITIONS, PRODUCED_BY, TOPICS, Beat, Event, Marker, cloudevents
 from shared.events.asyncapi import asyncapi_document
 
 DOCUMENT = asyncapi_document()
+
+KEYLESS = {Beat.kind, Marker.kind}
 
 
 def references(part: Any) -> Iterator[str]:
@@ -41,7 +43,7 @@ def written(kind: str) -> set[str]:
         revision=1,
         recorded_at=datetime(2026, 3, 1, tzinfo=UTC),
         producer="any",
-        party=None if kind == Beat.kind else UUID(int=8),
+        party=None if kind in KEYLESS else UUID(int=8),
         data=b"{}",
     )
     return {name for name, _ in cloudevents.headers(event)}
@@ -91,4 +93,4 @@ class TestMessage:
 
     def test_only_a_kind_that_names_no_party_has_no_key(self, kind: str) -> None:
         key = DOCUMENT["components"]["messages"][kind]["bindings"]["kafka"]["key"]
-        assert key["type"] == ("null" if kind == Beat.kind else "string")
+        assert key["type"] == ("null" if kind in KEYLESS else "string")

@@ -24,7 +24,8 @@
 | C10 | tallies | `test_facts`; the end of every story here |
 """
 
-from collections.abc import Callable, Iterable, Sequence
+import contextlib
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import UUID
@@ -40,6 +41,7 @@ from shared.messaging.document_rows import Write
 from shared.messaging.document_store import DocumentStore, Draft, Outcome, Stored
 from shared.messaging.horizon import Horizon
 from shared.messaging.outbox import Outgoing
+from shared.messaging.relay import Connection as Session
 from shared.messaging.relay import Relay
 from tests.shared.messaging.safeguards.parts import Parts
 from tests.support.stage import Stage
@@ -75,16 +77,16 @@ class _ForgetsPayer(DocumentStore):
         return replace(outgoing, addressees=outgoing.addressees[:1])
 
 
-def _takes_whatever_comes(draft: Draft, held: Stored | None, unit: UnitOfWork) -> Outcome:
-    outcome = _compare(draft, held, unit)
+def _takes_whatever_comes(draft: Draft, held: Stored | None, epoch: int, unit: UnitOfWork) -> Outcome:
+    outcome = _compare(draft, held, epoch, unit)
     if outcome.status != "superseded":
         return outcome
     assert held is not None
     return Outcome("amended", document_store._next(held, draft.document, "amended", draft.source_revision, unit.now))
 
 
-def _counts_repeats(draft: Draft, held: Stored | None, unit: UnitOfWork) -> Outcome:
-    outcome = _compare(draft, held, unit)
+def _counts_repeats(draft: Draft, held: Stored | None, epoch: int, unit: UnitOfWork) -> Outcome:
+    outcome = _compare(draft, held, epoch, unit)
     if outcome.status != "duplicate":
         return outcome
     assert held is not None
@@ -95,15 +97,14 @@ _compare = document_store._compare
 
 
 class _DeletesUnacknowledged(Relay):
-    async def _send(self, producer: BusProducer, part: int, rows: Rows) -> None:
-        try:
+    async def _send(self, producer: BusProducer, part: int, rows: Rows) -> Rows:
+        with contextlib.suppress(BusError):
             await super()._send(producer, part, rows)
-        except BusError:
-            return
+        return rows
 
 
 class _DeletesUpToTheLast(Relay):
-    async def _delete(self, rows: Rows, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    async def _delete(self, rows: Sequence[asyncpg.Record], connection: Session) -> None:
         for part in {row["part"] for row in rows}:
             last = max(row["id"] for row in rows if row["part"] == part)
             await connection.execute("delete from outbox where part = $1 and id <= $2", part, last)
@@ -113,14 +114,14 @@ def _keeps_a_cursor(_: Stage) -> Parts:
     last: dict[int, int] = {}
 
     class Keeping(Relay):
-        async def _present(self, connection: "asyncpg.Connection[asyncpg.Record]") -> dict[int, Rows]:
+        async def _present(self, parts: Collection[int], connection: Session) -> dict[int, Rows]:
             later = {
                 part: [row for row in rows if row["id"] > last.get(part, 0)]
-                for part, rows in (await super()._present(connection)).items()
+                for part, rows in (await super()._present(parts, connection)).items()
             }
             return {part: rows for part, rows in later.items() if rows}
 
-        async def _delete(self, rows: Rows, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+        async def _delete(self, rows: Sequence[asyncpg.Record], connection: Session) -> None:
             await super()._delete(rows, connection)
             last.update({row["part"]: row["id"] for row in rows})
 
@@ -128,12 +129,12 @@ def _keeps_a_cursor(_: Stage) -> Parts:
 
 
 class _SendsTheLastFirst(Relay):
-    async def _present(self, connection: "asyncpg.Connection[asyncpg.Record]") -> dict[int, Rows]:
-        return {part: rows[::-1] for part, rows in (await super()._present(connection)).items()}
+    async def _present(self, parts: Collection[int], connection: Session) -> dict[int, Rows]:
+        return {part: rows[::-1] for part, rows in (await super()._present(parts, connection)).items()}
 
 
 class _DoesNotWaitForTheAnswer(Relay):
-    async def _send(self, producer: BusProducer, part: int, rows: Rows) -> None:
+    async def _send(self, producer: BusProducer, part: int, rows: Rows) -> Rows:
         failures: list[BusError] = []
         for row in rows:
             try:
@@ -142,6 +143,7 @@ class _DoesNotWaitForTheAnswer(Relay):
                 failures.append(error)
         if failures:
             raise failures[0]
+        return rows
 
 
 def _beats_in_one_partition(item: Outgoing) -> Iterable[tuple[int, UUID | None, bytes]]:

@@ -1,0 +1,109 @@
+"""Which life of its database a producer lives, and the new epoch of one that was restored from an older backup.
+
+A restored producer has forgotten revisions others hold, and would give them away a second time. Recognised by the
+server's identity, and by the log: a restore into the same server keeps the identity, but the log knows more than it.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID
+
+import structlog
+from prometheus_client import Counter
+
+from shared.context import Context
+from shared.database.unit_of_work import Connection, UnitOfWork
+from shared.events import TOPICS, cloudevents
+from shared.events.document import Event
+from shared.messaging import republication
+from shared.messaging.bus import Bounds, Bus, TopicPartition
+
+TAIL: Final = 100
+"""Records looked at in each partition: the last one is the newest, unless a batch was sent twice."""
+
+_ERA: Final = datetime(2020, 1, 1, tzinfo=UTC)
+"""Epochs are seconds since then: a clock that no backup turns back; 32 bits last to 2088."""
+
+RESTORED: Final = Counter(
+    "producer_restored_total", "Restores of a producer's database that were recognised", ["service"]
+)
+
+_SERVER: Final = """
+select system_identifier, timeline_id as timeline from pg_control_system(), pg_control_checkpoint()
+"""
+_REMEMBER: Final = """
+insert into incarnation (one, system_identifier, timeline, epoch) values (true, $1, $2, $3)
+on conflict (one) do update
+    set system_identifier = excluded.system_identifier, timeline = excluded.timeline, epoch = excluded.epoch
+"""
+_VERSIONS: Final = "select id, epoch, revision from document where id = any($1)"
+
+Version = tuple[int, int]
+
+log = structlog.get_logger(__name__)
+
+
+async def recognise(context: Context, bus: Bus) -> bool:
+    """Whether the database is older than what this producer has said, before it says anything more.
+
+    If so it has a new epoch now, and everything is about to be republished. Raises `BusError` while the bus is away.
+    """
+    newest = await _newest_in_log(TOPICS[context.service], bus)
+    async with context.database.unit_of_work() as unit:
+        # Waits for every writer, and keeps new ones waiting: their documents would have the old epoch.
+        await unit.connection.execute("lock table incarnation in access exclusive mode")
+        server = await unit.connection.fetchrow(_SERVER)
+        assert server is not None
+        known = await unit.connection.fetchrow("select * from incarnation")
+        reason = await _sign_of_restore(server, known, newest, unit.connection)
+        epoch = 1 if known is None else known["epoch"]
+        if reason is not None:
+            epoch = await _begin_again(max([epoch, *(version[0] for version in newest.values())]), unit)
+            RESTORED.labels(context.service).inc()
+            log.error("restored_from_a_backup", service=context.service, because=reason, epoch=epoch)
+        await unit.connection.execute(_REMEMBER, server["system_identifier"], server["timeline"], epoch)
+    return reason is not None
+
+
+async def _sign_of_restore(
+    server: Any, known: Any, newest: Mapping[UUID, Version], connection: Connection
+) -> str | None:
+    if known is not None and known["system_identifier"] != server["system_identifier"]:
+        return "another server"
+    if known is not None and known["timeline"] != server["timeline"]:
+        return "another timeline"
+    rows = await connection.fetch(_VERSIONS, list(newest))
+    held = {row["id"]: (row["epoch"], row["revision"]) for row in rows}
+    forgotten = next((id_ for id_, version in newest.items() if held.get(id_, (0, 0)) < version), None)
+    return None if forgotten is None else f"the log knows more of document {forgotten}"
+
+
+async def _begin_again(highest: int, unit: UnitOfWork) -> int:
+    epoch = max(highest + 1, int((unit.now - _ERA).total_seconds()))
+    await unit.connection.execute("update document set epoch = $1", epoch)
+    await republication.request(unit, epoch=epoch, restored=True)
+    return epoch
+
+
+async def _newest_in_log(topic: str, bus: Bus) -> dict[UUID, Version]:
+    """The highest version of each document among the last records of every partition."""
+    newest: dict[UUID, Version] = {}
+    for where, bounds in (await bus.bounds([topic])).items():
+        for event in _events(await _tail(where, bounds, bus)):
+            newest[event.id] = max(event.version, newest.get(event.id, (0, 0)))
+    return newest
+
+
+async def _tail(where: TopicPartition, bounds: Bounds, bus: Bus) -> Any:
+    start = max(bounds.first, bounds.next - TAIL)
+    return await bus.read(where, start, bounds.next - start) if start < bounds.next else []
+
+
+def _events(records: Iterable[Any]) -> Iterable[Event]:
+    for record in records:
+        try:
+            yield cloudevents.decode(record.headers, record.value, record.partition)
+        except cloudevents.Undecodable:
+            # A stranger's record says nothing about us; consumers make a dead letter of it.
+            continue
