@@ -39,6 +39,7 @@ from forewarn.republish import republish
 from forewarn.services import all_services, service_called
 from forewarn.terminal import err, out
 from forewarn.tokens import new_token
+from forewarn.topics import topics
 from forewarn.up import PROGRAM, Supervisor, UpError
 from forewarn.warnings_hash import warnings_hash
 from shared.database.database import AWAY
@@ -164,7 +165,7 @@ def token(
     out.print(new_token(signing_key(_settings(data_dir=data_dir)), subject, tuple(role), days))
 
 
-for command in (demo, replay, facts_hash, warnings_hash, reconcile, lag, republish):
+for command in (demo, replay, facts_hash, warnings_hash, reconcile, lag, topics, republish):
     app.command()(command)
 app.command("rebuild")(rebuild_service)
 app.add_typer(restore.app, name="restore")

@@ -16,12 +16,14 @@ from shared.http.auth import MIN_KEY_BYTES
 from shared.ids import Uuid7Ids
 from shared.messaging.bus import Bus
 from shared.messaging.embedded_bus import EmbeddedBus
+from shared.messaging.kafka_bus import KafkaBus, KafkaSettings
 from shared.runtime.platform import Platform
 from shared.settings import Settings
 
 BUS: Final = "bus"
 """Name of the sixth database and of its role."""
 BUS_VARIABLE: Final = "FOREWARN_BUS_DATABASE_URL"
+KAFKA_VARIABLE: Final = "FOREWARN_KAFKA_BOOTSTRAP"
 
 
 class ConfigurationError(Exception):
@@ -83,9 +85,16 @@ def database_variable(service: str) -> str:
 
 
 def _distributed_bus(environment: Mapping[str, str]) -> Bus:
-    if not environment.get(BUS_VARIABLE):
-        raise ConfigurationError(f"{BUS_VARIABLE} is not set; Apache Kafka as bus is not part of this version")
-    return EmbeddedBus(environment[BUS_VARIABLE])
+    kafka, url = environment.get(KAFKA_VARIABLE), environment.get(BUS_VARIABLE)
+    if kafka and url:
+        raise ConfigurationError(f"{KAFKA_VARIABLE} and {BUS_VARIABLE} are both set; there is one bus")
+    if kafka:
+        return KafkaBus(KafkaSettings(bootstrap=kafka))
+    if url:
+        return EmbeddedBus(url)
+    raise ConfigurationError(
+        f"no bus is named: {KAFKA_VARIABLE}, for example kafka:9092, or {BUS_VARIABLE}, a database as bus"
+    )
 
 
 def _platform(settings: Settings, dsns: Mapping[str, str], bus: Bus) -> Platform:

@@ -73,9 +73,12 @@ async def _sign_of_restore(
         return "another server"
     if known is not None and known["timeline"] != server["timeline"]:
         return "another timeline"
-    rows = await connection.fetch(_VERSIONS, list(newest))
+    # What an earlier life said, and was lost by a restore that is known already, is no sign of another one.
+    epoch = 1 if known is None else known["epoch"]
+    said = {id_: version for id_, version in newest.items() if version[0] >= epoch}
+    rows = await connection.fetch(_VERSIONS, list(said))
     held = {row["id"]: (row["epoch"], row["revision"]) for row in rows}
-    forgotten = next((id_ for id_, version in newest.items() if held.get(id_, (0, 0)) < version), None)
+    forgotten = next((id_ for id_, version in said.items() if held.get(id_, (0, 0)) < version), None)
     return None if forgotten is None else f"the log knows more of document {forgotten}"
 
 

@@ -70,7 +70,7 @@ class TestWrongUse:
             (
                 ["run", "notify"],
                 {"FOREWARN_TOKEN_KEY": "k" * 32, "FOREWARN_DATABASE_URL_NOTIFY": "postgresql://nowhere"},
-                "FOREWARN_BUS_DATABASE_URL is not set; Apache Kafka as bus is not part of this version",
+                "no bus is named",
             ),
             (["migrate"], {}, "no FOREWARN_DATABASE_URL_<SERVICE> is set"),
             (["up"], {"FOREWARN_PORT": "http"}, "FOREWARN_PORT: Input should be a valid integer"),
