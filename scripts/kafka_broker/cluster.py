@@ -136,7 +136,12 @@ class Cluster:
         save(self._state_file, state)
 
     def _format(self, program: Kafka, state: State, nodes: Sequence[Node]) -> None:
-        arguments = ["format", "-t", state.cluster_id, *format_arguments(WAYS[state.security], state.password)]
+        # Joined by "=": one id in 64 begins with a hyphen and would be read as an option.
+        arguments = [
+            "format",
+            f"--cluster-id={state.cluster_id}",
+            *format_arguments(WAYS[state.security], state.password),
+        ]
         if len(state.nodes) == 1:
             arguments.append("--standalone")
         commands = [

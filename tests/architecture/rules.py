@@ -80,6 +80,7 @@ RULES: Final = (
         {
             "shared/database/": "the unit of work, and migrations, which commit one by one",
             "shared/messaging/consumer.py": "the bus's own commit, a hint that no database sees",
+            "shared/messaging/kafka_bus/consumer.py": "that commit itself",
         },
         ("session.commit()", "await unit.connection.rollback()", "connection.execute('commit;')"),
     ),
