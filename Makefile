@@ -19,10 +19,10 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-ver
 	--custom-compile-command 'make lock' --group build $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check bench lock clean
+.PHONY: help setup demo up test check bench kafka kafka-stop lock clean
 
 help: ## List what there is to make
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(DEV) ## Install everything into .venv (demo, up, test, check and bench do it by themselves)
 
@@ -44,6 +44,12 @@ check: $(DEV) ## Lint, formatting, types, import rules
 bench: $(DEV) ## Measure speed against raw baselines; one of them: make bench ARGS=ingest
 	@for name in $(or $(ARGS),$$(grep -l '__main__' benchmarks/*.py | xargs -n1 basename -s .py)); do \
 		echo "== $$name"; $(BIN)/python -m benchmarks.$$name || exit; done
+
+kafka: ## Run one Kafka broker on this machine (Java 17, Maven); three: make kafka ARGS='--brokers 3'; end it: make kafka-stop
+	scripts/kafka start $(ARGS)
+
+kafka-stop: ## End the brokers of make kafka; their data stay
+	scripts/kafka stop
 
 lock: $(DEV) ## Lock the packages of pyproject.toml with their hashes; newer ones: make lock ARGS=--upgrade
 	$(COMPILE) --output-file requirements/runtime.txt
