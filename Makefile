@@ -45,7 +45,7 @@ bench: $(DEV) ## Measure speed against raw baselines; one of them: make bench AR
 	@for name in $(or $(ARGS),$$(grep -l '__main__' benchmarks/*.py | xargs -n1 basename -s .py)); do \
 		echo "== $$name"; $(BIN)/python -m benchmarks.$$name || exit; done
 
-kafka: ## Run one Kafka broker on this machine (Java 17, Maven); three: make kafka ARGS='--brokers 3'; end it: make kafka-stop
+kafka: ## Run a Kafka broker on this machine (Java 17, Maven); three of them: make kafka ARGS='--brokers 3'
 	scripts/kafka start $(ARGS)
 
 kafka-stop: ## End the brokers of make kafka; their data stay

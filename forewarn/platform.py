@@ -3,9 +3,9 @@
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from forewarn.data_directory import DataDirectory
 from forewarn.services import NAMES
@@ -16,9 +16,11 @@ from shared.http.auth import MIN_KEY_BYTES
 from shared.ids import Uuid7Ids
 from shared.messaging.bus import Bus
 from shared.messaging.embedded_bus import EmbeddedBus
-from shared.messaging.kafka_bus import KafkaBus, KafkaSettings
 from shared.runtime.platform import Platform
 from shared.settings import Settings
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 BUS: Final = "bus"
 """Name of the sixth database and of its role."""
@@ -89,12 +91,28 @@ def _distributed_bus(environment: Mapping[str, str]) -> Bus:
     if kafka and url:
         raise ConfigurationError(f"{KAFKA_VARIABLE} and {BUS_VARIABLE} are both set; there is one bus")
     if kafka:
-        return KafkaBus(KafkaSettings(bootstrap=kafka))
+        return _kafka_bus(kafka)
     if url:
         return EmbeddedBus(url)
     raise ConfigurationError(
         f"no bus is named: {KAFKA_VARIABLE}, for example kafka:9092, or {BUS_VARIABLE}, a database as bus"
     )
+
+
+def _kafka_bus(bootstrap: str) -> Bus:
+    # Imported here: the embedded mode would pay 4 MB a process and a tenth of a second for a client it never uses.
+    from shared.messaging.kafka_bus import KafkaBus, KafkaSettings
+
+    try:
+        return KafkaBus(KafkaSettings(bootstrap=bootstrap))
+    except ValidationError as error:
+        raise ConfigurationError("; ".join(_broken(detail) for detail in error.errors())) from error
+
+
+def _broken(detail: "ErrorDetails") -> str:
+    """What is wrong with one variable, or with several together, which the message names."""
+    name = "".join(str(part).upper() for part in detail["loc"])
+    return f"FOREWARN_KAFKA_{name}: {detail['msg']}" if name else detail["msg"]
 
 
 def _platform(settings: Settings, dsns: Mapping[str, str], bus: Bus) -> Platform:

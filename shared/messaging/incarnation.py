@@ -29,13 +29,19 @@ RESTORED: Final = Counter(
     "producer_restored_total", "Restores of a producer's database that were recognised", ["service"]
 )
 
-_SERVER: Final = """
-select system_identifier, timeline_id as timeline from pg_control_system(), pg_control_checkpoint()
+_KNOWN: Final = """
+select epoch, known.system_identifier = server.system_identifier as same_server,
+    known.timeline = checkpoint.timeline_id as same_timeline
+from incarnation as known, pg_control_system() as server, pg_control_checkpoint() as checkpoint
 """
-_REMEMBER: Final = """
-insert into incarnation (one, system_identifier, timeline, epoch) values (true, $1, $2, $3)
-on conflict (one) do update
-    set system_identifier = excluded.system_identifier, timeline = excluded.timeline, epoch = excluded.epoch
+_FIRST: Final = """
+insert into incarnation (one, system_identifier, timeline, epoch)
+select true, system_identifier, timeline_id, 1 from pg_control_system(), pg_control_checkpoint()
+on conflict (one) do nothing
+"""
+_BEGIN_AGAIN: Final = """
+update incarnation set epoch = $1, system_identifier = server.system_identifier, timeline = checkpoint.timeline_id
+from pg_control_system() as server, pg_control_checkpoint() as checkpoint
 """
 _VERSIONS: Final = "select id, epoch, revision from document where id = any($1)"
 
@@ -51,31 +57,31 @@ async def recognise(context: Context, bus: Bus) -> bool:
     """
     newest = await _newest_in_log(TOPICS[context.service], bus)
     async with context.database.unit_of_work() as unit:
-        # Waits for every writer, and keeps new ones waiting: their documents would have the old epoch.
+        known = await unit.connection.fetchrow(_KNOWN)
+        if known is not None and await _sign_of_restore(known, newest, unit.connection) is None:
+            return False
+    async with context.database.unit_of_work() as unit:
+        # Waits for every writer, and keeps new ones waiting: their documents would have the old epoch. Taken only for
+        # a sign of a restore, or each start of a relay would hold up who is writing.
         await unit.connection.execute("lock table incarnation in access exclusive mode")
-        server = await unit.connection.fetchrow(_SERVER)
-        assert server is not None
-        known = await unit.connection.fetchrow("select * from incarnation")
-        reason = await _sign_of_restore(server, known, newest, unit.connection)
-        epoch = 1 if known is None else known["epoch"]
+        await unit.connection.execute(_FIRST)
+        known = await unit.connection.fetchrow(_KNOWN)
+        assert known is not None
+        reason = await _sign_of_restore(known, newest, unit.connection)
         if reason is not None:
-            epoch = await _begin_again(max([epoch, *(version[0] for version in newest.values())]), unit)
+            epoch = await _begin_again(max([known["epoch"], *(version[0] for version in newest.values())]), unit)
             RESTORED.labels(context.service).inc()
             log.error("restored_from_a_backup", service=context.service, because=reason, epoch=epoch)
-        await unit.connection.execute(_REMEMBER, server["system_identifier"], server["timeline"], epoch)
     return reason is not None
 
 
-async def _sign_of_restore(
-    server: Any, known: Any, newest: Mapping[UUID, Version], connection: Connection
-) -> str | None:
-    if known is not None and known["system_identifier"] != server["system_identifier"]:
+async def _sign_of_restore(known: Any, newest: Mapping[UUID, Version], connection: Connection) -> str | None:
+    if not known["same_server"]:
         return "another server"
-    if known is not None and known["timeline"] != server["timeline"]:
+    if not known["same_timeline"]:
         return "another timeline"
     # What an earlier life said, and was lost by a restore that is known already, is no sign of another one.
-    epoch = 1 if known is None else known["epoch"]
-    said = {id_: version for id_, version in newest.items() if version[0] >= epoch}
+    said = {id_: version for id_, version in newest.items() if version[0] >= known["epoch"]}
     rows = await connection.fetch(_VERSIONS, list(said))
     held = {row["id"]: (row["epoch"], row["revision"]) for row in rows}
     forgotten = next((id_ for id_, version in said.items() if held.get(id_, (0, 0)) < version), None)
@@ -84,6 +90,7 @@ async def _sign_of_restore(
 
 async def _begin_again(highest: int, unit: UnitOfWork) -> int:
     epoch = max(highest + 1, int((unit.now - _ERA).total_seconds()))
+    await unit.connection.execute(_BEGIN_AGAIN, epoch)
     await unit.connection.execute("update document set epoch = $1", epoch)
     await republication.request(unit, epoch=epoch, restored=True)
     return epoch
