@@ -118,8 +118,20 @@ async def _why_unreachable(settings: KafkaSettings, limits: Limits) -> str:
         try:
             found = await within(limits.connect, create_conn(host, int(port), **connection))
         except (KafkaError, BusError, OSError, TimeoutError) as error:
-            causes.append(f"{server}: {error or type(error).__name__}")
+            causes.append(f"{server}: {error or type(error).__name__}{_hint(error, settings)}")
         else:
             found.close()
-            causes.append(f"{server}: it answers now")
+            causes.append(
+                f"{server}: it takes connections and does not answer; "
+                f"does it expect FOREWARN_KAFKA_SECURITY={settings.security}?"
+            )
     return f"no broker can be used: {'; '.join(causes)}"
+
+
+def _hint(error: Exception, settings: KafkaSettings) -> str:
+    """A broker that does not like how it is spoken to hangs up without a word."""
+    if not isinstance(error, KafkaConnectionError) or "closed" not in str(error):
+        return ""
+    if settings.security.endswith("ssl") and settings.cert_file is None:
+        return "; does it ask for a certificate (FOREWARN_KAFKA_CERT_FILE)?"
+    return f"; does it expect FOREWARN_KAFKA_SECURITY={settings.security}?"

@@ -1,0 +1,1 @@
+"""The Kafka bus beside the conformance suite: settings, security, topics, who gets which partitions."""
