@@ -1,20 +1,16 @@
-"""The brokers of a test run: one that all its processes share, and one cluster that fault tests share."""
+"""The broker of a test run, which all its processes share."""
 
 import os
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from scripts.kafka_broker.java import locked
-from tests.support.kafka import GIVEN, Cluster, kept_folder, need_kafka, running_cluster
+from tests.support.kafka import GIVEN, Cluster, kept_folder, need_kafka
 
 _folder = pytest.StashKey[Path]()
 _until_end = pytest.StashKey[ExitStack]()
-
-FAULTS = "kafka-faults"
-"""Tests that harm brokers run in one process, one after the other: two cores carry one such cluster."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -44,13 +40,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whoever uses a broker is marked, before marks are selected and groups are read."""
+    """Whoever uses a broker is marked, before marks are selected."""
     for item in items:
         fixtures = getattr(item, "fixturenames", ())
-        if "kafka_bootstrap" in fixtures or "kafka_cluster" in fixtures:
+        if "kafka_bootstrap" in fixtures:
             item.add_marker("kafka")
-        if "kafka_cluster" in fixtures:
-            item.add_marker(pytest.mark.xdist_group(FAULTS))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -70,16 +64,3 @@ def kafka_bootstrap(request: pytest.FixtureRequest) -> str:
     with locked(folder / "starting"):
         cluster.start("--while-locked", str(folder / "lock"))
     return cluster.bootstrap
-
-
-@pytest.fixture(scope="session")
-def _fault_cluster() -> Iterator[Cluster]:
-    with running_cluster() as cluster:
-        yield cluster
-
-
-@pytest.fixture
-def kafka_cluster(_fault_cluster: Cluster) -> Cluster:
-    """Three brokers, all well, to be killed and paused; topics and groups need names of their own."""
-    _fault_cluster.start()
-    return _fault_cluster
