@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from statistics import median
-from typing import Any, Final
+from typing import Final
 
 import asyncpg
 
@@ -17,7 +17,7 @@ from shared.database.embedded_postgres import EmbeddedPostgres
 from shared.events import PARTITIONS, TOPICS, cloudevents
 from shared.ids import Uuid7Ids
 from shared.messaging import outbox
-from shared.messaging.bus import Message
+from shared.messaging.bus import Bus, Message
 from shared.messaging.embedded_bus import EmbeddedBus
 from shared.messaging.outbox import Outgoing
 from shared.messaging.partitions import partition_of
@@ -27,6 +27,9 @@ from shared.settings import Settings
 from tests.support.postgres import temporary_data_dir
 from tests.support.schema import create_tables
 
+Batches = Sequence[Sequence[tuple[int, list[Message]]]]
+"""What is sent together: one batch of each partition."""
+
 ROWS: Final = 60_000
 ROUNDS: Final = 3
 
@@ -34,9 +37,9 @@ ROUNDS: Final = 3
 class Bench:
     """An outbox to fill and empty, and the same records as batches."""
 
-    def __init__(self, server: EmbeddedPostgres) -> None:
-        self._dsn = server.dsn("orders")
-        self._bus = EmbeddedBus(server.dsn("bus"))
+    def __init__(self, dsn: str, bus: Bus) -> None:
+        self._dsn = dsn
+        self._bus = bus
         ids, clock = Uuid7Ids(), SystemClock()
         self._database = Database(self._dsn, clock=clock, ids=ids)
         self._context = Context("orders", self._database, Settings(), clock, ids)
@@ -46,12 +49,12 @@ class Bench:
         """Records per second of the relay and of the bare producer: medians of interleaved rounds."""
         await create_tables(self._dsn, METADATA)
         await self._bus.create_topics({TOPICS["orders"]: PARTITIONS, "raw": PARTITIONS})
-        batches = self._batches()
+        batches = self.batches()
         settle_garbage_collector()
         ours, bare = [], []
         for _ in range(ROUNDS):
             ours.append(ROWS / await self._relay())
-            bare.append(ROWS / await self._send(batches))
+            bare.append(ROWS / await self.send(batches))
         await self._database.close()
         await self._bus.close()
         return median(ours), median(bare)
@@ -73,7 +76,8 @@ class Bench:
             raise RuntimeError(f"{left} rows were not sent")
         return seconds
 
-    async def _send(self, batches: Sequence[Sequence[tuple[int, list[Message]]]]) -> float:
+    async def send(self, batches: Batches) -> float:
+        """Seconds a bare producer takes for the same records."""
         producer = await self._bus.producer()
         began = time.perf_counter()
         for together in batches:
@@ -82,7 +86,7 @@ class Bench:
         await producer.close()
         return seconds
 
-    def _batches(self) -> list[list[tuple[int, list[Message]]]]:
+    def batches(self) -> Batches:
         """What the relay would send together: a quota of every partition."""
         by_part: dict[int, list[Message]] = {part: [] for part in range(PARTITIONS)}
         for event in self._events:
@@ -111,7 +115,7 @@ def main() -> None:
         server.start()
         try:
             server.provision(["orders", "bus"])
-            found: Any = asyncio.run(Bench(server).run())
+            found = asyncio.run(Bench(server.dsn("orders"), EmbeddedBus(server.dsn("bus"))).run())
             print("\n".join(report(*found)))  # noqa: T201 - the report
         finally:
             server.stop()

@@ -55,6 +55,7 @@ insert into marker as held (producer, part, closed, wanted_epoch, wanted_number,
 values ($1, $2, false, 0, 0, 0, $3)
 on conflict (producer, part) do update set confirmed_epoch = greatest(held.confirmed_epoch, excluded.confirmed_epoch)
 """
+_ANY: Final = "select exists (select from marker)"
 _PRODUCERS: Final = """
 select producer, bool_or(closed) as closed,
     case when count(*) = $1 then min(complete_epoch) else 0 end as complete,
@@ -101,6 +102,10 @@ async def take(events: Sequence[Event], connection: Connection) -> Taken:
     the events, so that whoever handles documents handles this as well.
     """
     marks = [event for event in events if event.kind == Marker.kind]
+    if not marks and not await connection.fetchval(_ANY) and not _of_new_epoch(events, {}):
+        # Most installations have never seen a marker. Who writes the first row here has the cursors locked, or comes
+        # with a batch of his own and finds nothing to do yet.
+        return Taken(list(events), False)
     # Two members that see the last two partitions at once would each miss the other's.
     await connection.execute(_ALONE if marks else _SHARED)
     before = await states(connection)
@@ -180,11 +185,18 @@ def _current(events: Iterable[Event], found: Mapping[str, State]) -> list[Event]
     return kept
 
 
+def _of_new_epoch(events: Iterable[Event], found: Mapping[str, State]) -> list[Event]:
+    """Documents of producers that were restored, as long as nobody has confirmed what they lost."""
+    return [
+        event
+        for event in events
+        if event.epoch > 1 and event.epoch > _confirmed(event.producer, found) and event.kind != Beat.kind
+    ]
+
+
 async def _replaced(events: Sequence[Event], found: Mapping[str, State], connection: Connection) -> list[Event]:
     """Until the restore is confirmed, a document that comes again under a new id would count beside the lost one."""
-    new = [
-        event for event in events if event.epoch > max(1, _confirmed(event.producer, found)) and event.kind != Beat.kind
-    ]
+    new = _of_new_epoch(events, found)
     if not new:
         return []
     producers = {event.kind: event.producer for event in new}
