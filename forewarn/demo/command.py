@@ -106,9 +106,12 @@ async def _perform(settings: Settings, distributor: Distributor, day_seconds: fl
                 stop.set()
                 await running
                 raise
-            _show(verdict, distributor, await ready)
+            _show(verdict, distributor)
             if leave:
                 stop.set()
+            else:
+                address = await ready
+                out.print(f"Forewarn goes on at {address.base_url}; Ctrl-C ends it. Admin token: {address.token}")
         else:
             playing.cancel()
         await running
@@ -139,7 +142,7 @@ async def _play(
     return judge(distributor, source_of(distributor), warnings)
 
 
-def _show(verdict: Verdict, distributor: Distributor, address: Address) -> None:
+def _show(verdict: Verdict, distributor: Distributor) -> None:
     names = {one.external_id: one.name_zh for one in distributor.customers}
     for told in verdict.stories:
         _show_story(told, names[told.story.customer])
@@ -150,7 +153,6 @@ def _show(verdict: Verdict, distributor: Distributor, address: Address) -> None:
         f"\n{right} of {len(verdict.stories)} stories got their warning; "
         f"{verdict.quiet} quiet customers, {len(verdict.unexpected)} unexpected warnings."
     )
-    out.print(f"Forewarn goes on at {address.base_url}; Ctrl-C ends it. Admin token: {address.token}")
 
 
 def _show_story(told: Told, name: str) -> None:

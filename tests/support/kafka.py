@@ -66,10 +66,6 @@ class Cluster:
         """SIGCONT."""
         self.run("resume", str(number))
 
-    def start_one(self, number: int) -> None:
-        """Start a broker again; `wait` tells when it takes part."""
-        self.run("start-one", str(number))
-
     def wait(self) -> None:
         """Return once the brokers that are up lead every partition, have caught up and serve groups."""
         self.run("wait")
