@@ -22,6 +22,7 @@ from forewarn.api import ApiFailed
 from forewarn.data_directory import Address, AlreadyRunning, DataDirectory, DataDirectoryError, NotRunning
 from forewarn.demo.command import demo
 from forewarn.facts_hash import facts_hash
+from forewarn.gateway.app import gateway_app
 from forewarn.installation import DataDir
 from forewarn.lag import lag
 from forewarn.migrate import migrate_installation, pending_revisions
@@ -30,12 +31,14 @@ from forewarn.platform import (
     database_variable,
     distributed_platform,
     embedded_platform,
+    service_url,
     signing_key,
 )
 from forewarn.rebuild import rebuild_service
 from forewarn.reconcile import reconcile
 from forewarn.replay.command import replay
 from forewarn.republish import republish
+from forewarn.secret_files import read_secret_files
 from forewarn.services import all_services, service_called
 from forewarn.terminal import err, out
 from forewarn.tokens import new_token
@@ -48,7 +51,7 @@ from shared.database.migrations import MigrationError
 from shared.errors import ForewarnError
 from shared.http.auth import ROLES
 from shared.messaging.bus import BusError
-from shared.runtime.host import base_url, bind
+from shared.runtime.host import WebHost, base_url, bind
 from shared.runtime.logging import bind_log_context, configure_logging
 from shared.runtime.platform import Platform
 from shared.runtime.service import Service
@@ -77,6 +80,7 @@ app = typer.Typer(
 def main() -> None:
     """Run the command line; every expected failure becomes one line and an exit code."""
     try:
+        read_secret_files(os.environ)
         app()
     except (AlreadyRunning, NotRunning) as error:
         _fail(str(error), WRONG_STATE)
@@ -130,6 +134,21 @@ def run(
                 await _process([chosen], platform, stop, listening=listening, work=only != "web")
 
     bind_log_context(process=chosen.name)
+    uvloop.run(serve())
+
+
+@app.command()
+def gateway() -> None:
+    """Serve one port before the services: each request goes on to FOREWARN_URL_<SERVICE>, whose route it is."""
+    settings, services = _settings(), all_services()
+    urls = {service.name: service_url(service.name) for service in services}
+
+    async def serve() -> None:
+        listening = _listen(settings)
+        async with processes.stopping(signal.SIGTERM, signal.SIGINT) as stop:
+            await WebHost(gateway_app(services, urls), listening).run(stop)
+
+    bind_log_context(process="gateway")
     uvloop.run(serve())
 
 

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr, ValidationError
 
@@ -84,6 +85,16 @@ def database_url(service: str, environment: Mapping[str, str] = os.environ) -> s
 def database_variable(service: str) -> str:
     """The variable that holds the URL of a service's database."""
     return f"FOREWARN_DATABASE_URL_{service.upper()}"
+
+
+def service_url(service: str, environment: Mapping[str, str] = os.environ) -> str:
+    """Base URL under which the gateway reaches a service; raises `ConfigurationError`."""
+    variable = f"FOREWARN_URL_{service.upper()}"
+    url = environment.get(variable, "").rstrip("/")
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path or parts.query:
+        raise ConfigurationError(f"{variable} is not the base URL of a service, for example http://{service}:8000")
+    return url
 
 
 def _distributed_bus(environment: Mapping[str, str]) -> Bus:

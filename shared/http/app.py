@@ -7,8 +7,10 @@ from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
+from starlette.types import Lifespan
 
 from shared.context import Context
 from shared.errors import ForewarnError, NotFound, Unreadable
@@ -33,21 +35,27 @@ def create_app(
     checks: Mapping[str, Check] | None = None,
 ) -> FastAPI:
     """The app of the services in `contexts`; `checks` are asked by `/readyz` besides their databases."""
+    databases = {name: database_check(context) for name, context in contexts.items()}
+    health = health_router({**databases, **(checks or {})})
+    app = assemble([*guarded([*routers, health, _document_router()])], watched)
+    app.state.contexts = dict(contexts)
+    app.state.verifier = verifier
+    app.state.ingests = {}
+    return app
+
+
+def assemble(routes: Sequence[APIRoute], lifespan: Lifespan[FastAPI]) -> FastAPI:
+    """The app of these routes, with the problems and the one middleware that all our apps have."""
     app = _App(
         title=TITLE,
         version=VERSION,
-        lifespan=_lifespan,
+        lifespan=lifespan,
         redirect_slashes=False,
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    app.state.contexts = dict(contexts)
-    app.state.verifier = verifier
-    app.state.ingests = {}
-    databases = {name: database_check(context) for name, context in contexts.items()}
-    routes = list(guarded([*routers, health_router({**databases, **(checks or {})}), _document_router(app)]))
     app.router.routes[:] = [RouteIndex(routes), *routes]
     app.add_middleware(Edge)
     app.add_exception_handler(ForewarnError, _on_error)
@@ -65,7 +73,8 @@ class _App(FastAPI):
 
 
 @contextlib.asynccontextmanager
-async def _lifespan(_: FastAPI) -> AsyncIterator[None]:
+async def watched(_: FastAPI) -> AsyncIterator[None]:
+    """Lifespan of an app: the lag of its event loop is measured."""
     watch = asyncio.create_task(watch_loop(), name="loop-lag")
     try:
         yield
@@ -75,12 +84,13 @@ async def _lifespan(_: FastAPI) -> AsyncIterator[None]:
             await watch
 
 
-def _document_router(app: FastAPI) -> APIRouter:
+def _document_router() -> APIRouter:
     router = APIRouter(include_in_schema=False, dependencies=[requires(*ROLES)])
 
     @router.get("/openapi.json")
-    async def openapi() -> dict[str, Any]:
-        return app.openapi()
+    async def openapi(request: Request) -> dict[str, Any]:
+        document: dict[str, Any] = request.app.openapi()
+        return document
 
     return router
 

@@ -45,7 +45,7 @@ def position(id_: int) -> bytes:
 
 
 class EventStream(StreamingResponse):
-    """The answer of a route that streams; `allowed` is asked before anything is sent."""
+    """The answer of a route that streams; `allowed` is asked before anything is sent. No `beat`: the events have it."""
 
     media_type = "text/event-stream"
 
@@ -54,7 +54,7 @@ class EventStream(StreamingResponse):
         events: AsyncGenerator[bytes, None],
         allowed: Callable[[], bool],
         *,
-        beat: float = BEAT_SECONDS,
+        beat: float | None = BEAT_SECONDS,
         patience: float = PATIENCE_SECONDS,
     ) -> None:
         super().__init__(events, headers={"X-Accel-Buffering": "no"})
