@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from forewarn.canvases import canvas
+from forewarn.kafka_rights import kafka_rights
 from forewarn.services import all_services
 from shared.events.asyncapi import asyncapi_document
 from shared.events.schemas import schemas
@@ -19,7 +20,8 @@ ROOT: Final = Path(__file__).parent.parent
 def documents() -> dict[str, str]:
     """Text of every generated document, by its path in the repository."""
     events = {f"docs/schemas/{kind}.json": _json(schema) for kind, schema in schemas().items()}
-    return {"docs/asyncapi.json": _json(asyncapi_document()), **events, **_canvases()}
+    rights = {"deploy/kafka/rights": kafka_rights(all_services())}
+    return {"docs/asyncapi.json": _json(asyncapi_document()), **events, **rights, **_canvases()}
 
 
 def write(folder: Path) -> None:
