@@ -120,7 +120,8 @@ def up(
 def run(
     service: Annotated[str, typer.Argument(help="customer, orders, credit, alerting or notify")],
     only: Annotated[
-        Literal["web", "worker"] | None, typer.Option(help="Only HTTP, or only the work behind it.")
+        Literal["web", "worker"] | None,
+        typer.Option(help="Only the API, or only the work behind it; health and metrics are served in any case."),
     ] = None,
 ) -> None:
     """Run one service against databases and bus named by the environment; scale by running more of them."""
@@ -128,10 +129,10 @@ def run(
 
     async def serve() -> None:
         platform = distributed_platform(settings, [chosen.name])
-        listening = None if only == "worker" else _listen(settings)
+        listening = _listen(settings)
         async with processes.stopping(signal.SIGTERM, signal.SIGINT) as stop:
             if await _migrated(chosen, platform, stop):
-                await _process([chosen], platform, stop, listening=listening, work=only != "web")
+                await _process([chosen], platform, stop, listening=listening, api=only != "worker", work=only != "web")
 
     bind_log_context(process=chosen.name)
     uvloop.run(serve())
@@ -196,19 +197,21 @@ app.add_typer(sources.app, name="sources")
 def process(
     role: Literal["web", "worker", "single"],
     lifeline: Annotated[int, typer.Option()],
-    listen: Annotated[int | None, typer.Option()] = None,
+    listen: Annotated[int, typer.Option()],
 ) -> None:
     """One process of `forewarn up`; `lifeline` is a pipe that closes when the supervisor is gone."""
     # Ctrl-C reaches the whole terminal; the supervisor alone decides who stops when.
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     settings = _settings()
-    listening = None if listen is None else socket.socket(fileno=listen)
+    listening = socket.socket(fileno=listen)
 
     async def serve() -> None:
         async with processes.stopping(signal.SIGTERM, lifeline=lifeline) as stop:
             platform = embedded_platform(settings)
-            await _process(all_services(), platform, stop, listening=listening, work=role != "web")
+            await _process(
+                all_services(), platform, stop, listening=listening, api=role != "worker", work=role != "web"
+            )
 
     bind_log_context(process=role)
     with DataDirectory(settings.data_dir).joined():
@@ -220,11 +223,12 @@ async def _process(
     platform: Platform,
     stop: asyncio.Event,
     *,
-    listening: socket.socket | None,
+    listening: socket.socket,
+    api: bool,
     work: bool,
 ) -> None:
     deadline = asyncio.create_task(processes.end_hard_after(stop))
-    await processes.run_process(services, platform, stop, listening=listening, work=work)
+    await processes.run_process(services, platform, stop, listening=listening, api=api, work=work)
     deadline.cancel()
 
 

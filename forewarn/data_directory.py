@@ -39,6 +39,8 @@ class Address:
     pids: dict[str, int] = field(default_factory=dict)
     time_zone: str | None = None
     """The seller's, as its processes were told: a dead letter tried again is judged by the same days."""
+    worker_url: str | None = None
+    """Health and metrics of the process behind the API; None where one process does both."""
 
 
 class DataDirectory:

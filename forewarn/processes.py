@@ -16,7 +16,9 @@ from fastapi import FastAPI
 from forewarn.platform import signing_key
 from forewarn.tokens import verifier
 from shared.context import Context
-from shared.http.app import create_app
+from shared.events import TOPICS
+from shared.http.app import create_app, create_ops_app
+from shared.http.health import BusCheck, Check, database_check, producer_check
 from shared.messaging import republication
 from shared.messaging.consumer import Consumer
 from shared.messaging.document_store import DocumentStore
@@ -37,12 +39,17 @@ log = structlog.get_logger(__name__)
 
 
 async def run_process(
-    services: Sequence[Service], platform: Platform, stop: asyncio.Event, *, listening: socket.socket | None, work: bool
+    services: Sequence[Service],
+    platform: Platform,
+    stop: asyncio.Event,
+    *,
+    listening: socket.socket,
+    api: bool,
+    work: bool,
 ) -> None:
-    """Serve HTTP on `listening`, if given, and do the work of the services, if asked, until `stop`."""
-    runs: list[Run] = []
-    if listening is not None:
-        runs.append(WebHost(web_app(services, platform), listening).run)
+    """Serve health and metrics on `listening`, with the API and the work of the services as asked, until `stop`."""
+    app = web_app(services, platform) if api else ops_app(services, platform)
+    runs: list[Run] = [WebHost(app, listening).run]
     if work:
         runs.append(WorkerHost(worker_tasks(services, platform)).run)
     try:
@@ -59,7 +66,14 @@ def web_app(services: Sequence[Service], platform: Platform) -> FastAPI:
         routers=[router for service in services for router in service.routers],
         contexts={service.name: platform.context(service.name) for service in services},
         verifier=verifier(signing_key(platform.settings), platform.clock),
+        checks=_checks(services, platform),
+        bus=_bus_check(services, platform),
     )
+
+
+def ops_app(services: Sequence[Service], platform: Platform) -> FastAPI:
+    """Health and metrics of a process that works for the services and does not serve their API."""
+    return create_ops_app(_checks(services, platform), _bus_check(services, platform))
 
 
 def jobs_of(service: Service) -> list[Job]:
@@ -107,6 +121,23 @@ async def end_hard_after(stop: asyncio.Event) -> None:
     deadline = threading.Timer(LAST_SECONDS, os._exit, args=(1,))
     deadline.daemon = True
     deadline.start()
+
+
+def _checks(services: Sequence[Service], platform: Platform) -> dict[str, Check]:
+    return {
+        service.name: (producer_check if service.publishes else database_check)(platform.context(service.name))
+        for service in services
+    }
+
+
+def _bus_check(services: Sequence[Service], platform: Platform) -> Check | None:
+    """By a topic these services deal with; others they may not be allowed to see."""
+    for service in services:
+        if service.publishes:
+            return BusCheck(platform.bus, TOPICS[service.name])
+        if service.subscription is not None:
+            return BusCheck(platform.bus, TOPICS[service.subscription.producers[0]])
+    return None
 
 
 def _tasks_of(service: Service, platform: Platform) -> list[Task]:

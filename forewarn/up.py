@@ -29,6 +29,10 @@ PROGRAM: Final = (sys.executable, "-m", "forewarn")
 """How processes of this same program are started."""
 
 READY_SECONDS: Final = 120
+
+WORKER_ADDRESS: Final = ("127.0.0.1", 0)
+"""Where the worker serves its health and metrics: to this machine alone, named in the address file."""
+
 WATCH_SECONDS: Final = 0.5
 """How often PostgreSQL is looked at: it is no child of ours, so nothing tells us when it dies."""
 TOKEN_DAYS: Final = 7
@@ -61,17 +65,18 @@ class Supervisor:
         self._directory = DataDirectory(settings.data_dir)
         self._postgres = _Postgres(EmbeddedPostgres(settings.data_dir))
         self._children: list[_Child] = []
+        self._worker_url: str | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
         """Start everything, keep it running until `stop`, stop it. Raises what keeps it from starting."""
         with self._directory.held():
             self._directory.remove_address()
             await asyncio.to_thread(self._directory.wait_for_earlier_processes)
-            with self._bind() as listening:
+            with self._bind() as listening, bind(*WORKER_ADDRESS) as workers:
                 try:
                     await _unless(stop, self._prepare())
                     if not stop.is_set():
-                        await self._supervise(listening, stop)
+                        await self._supervise(listening, workers, stop)
                 finally:
                     self._directory.remove_address()
                     await self._postgres.stop()
@@ -93,9 +98,11 @@ class Supervisor:
         finally:
             await platform.close()
 
-    async def _supervise(self, listening: socket.socket, stop: asyncio.Event) -> None:
+    async def _supervise(self, listening: socket.socket, workers: socket.socket, stop: asyncio.Event) -> None:
+        sockets = {role: workers if role == "worker" else listening for role in self._roles}
+        self._worker_url = base_url(workers) if "worker" in sockets else None
         with _lifeline() as lifeline:
-            self._children = [_Child(role, self._program, listening.fileno(), lifeline) for role in self._roles]
+            self._children = [_Child(role, self._program, there.fileno(), lifeline) for role, there in sockets.items()]
             watchers = [
                 asyncio.create_task(self._postgres.keep(stop)),
                 asyncio.create_task(self._tell(base_url(listening), stop)),
@@ -124,7 +131,7 @@ class Supervisor:
 
     def _address(self, url: str) -> Address:
         token = new_token(signing_key(self._settings), "admin", ("admin",), TOKEN_DAYS)
-        return Address(url, token, self._pids(), self._settings.time_zone)
+        return Address(url, token, self._pids(), self._settings.time_zone, self._worker_url)
 
     def _pids(self) -> dict[str, int]:
         pids = {"supervisor": os.getpid(), "postgres": self._postgres.pid}
@@ -179,11 +186,8 @@ class _Child:
     def __init__(self, role: str, program: Sequence[str], listening: int, lifeline: int) -> None:
         self.role = role
         self.pid: int | None = None
-        self._command = [*program, "process", role, f"--lifeline={lifeline}"]
-        self._descriptors = [lifeline]
-        if role != "worker":
-            self._command.append(f"--listen={listening}")
-            self._descriptors.append(listening)
+        self._command = [*program, "process", role, f"--lifeline={lifeline}", f"--listen={listening}"]
+        self._descriptors = [lifeline, listening]
         self._ending = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 

@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute
 from forewarn.gateway.forwarding import Forward, new_client
 from shared.errors import Unavailable
 from shared.http.app import assemble, watched
-from shared.http.health import health_router
+from shared.http.health import State, health_router
 from shared.http.routing import guarded
 from shared.runtime.service import Service
 
@@ -64,5 +64,6 @@ def _document_router(urls: Mapping[str, str]) -> APIRouter:
     return router
 
 
-async def _ask(client: httpx.AsyncClient, url: str) -> None:
-    (await client.get(f"{url}/readyz")).raise_for_status()
+async def _ask(client: httpx.AsyncClient, url: str) -> State:
+    answer = (await client.get(f"{url}/readyz")).raise_for_status()
+    return "degraded" if answer.json().get("status") == "degraded" else "ready"

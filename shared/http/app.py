@@ -33,15 +33,21 @@ def create_app(
     contexts: Mapping[str, Context],
     verifier: TokenVerifier,
     checks: Mapping[str, Check] | None = None,
+    bus: Check | None = None,
 ) -> FastAPI:
-    """The app of the services in `contexts`; `checks` are asked by `/readyz` besides their databases."""
+    """The app of the services in `contexts`; `/readyz` asks their databases, or what `checks` has in their place."""
     databases = {name: database_check(context) for name, context in contexts.items()}
-    health = health_router({**databases, **(checks or {})})
+    health = health_router({**databases, **(checks or {})}, bus)
     app = assemble([*guarded([*routers, health, _document_router()])], watched)
     app.state.contexts = dict(contexts)
     app.state.verifier = verifier
     app.state.ingests = {}
     return app
+
+
+def create_ops_app(checks: Mapping[str, Check], bus: Check | None = None) -> FastAPI:
+    """The app of a process that serves nobody but its operators: health and metrics."""
+    return assemble([*guarded([health_router(checks, bus)])], watched)
 
 
 def assemble(routes: Sequence[APIRoute], lifespan: Lifespan[FastAPI]) -> FastAPI:

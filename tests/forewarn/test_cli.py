@@ -148,11 +148,21 @@ class TestRun:
     ) -> None:
         forewarn("migrate", **variables)
         with serving(tmp_path / "log", "run", "notify", **variables) as process:
-            eventually(lambda: '"url": "' in (tmp_path / "log").read_text())
-            url = (tmp_path / "log").read_text().split('"url": "')[1].split('"')[0]
+            url = url_in(tmp_path / "log")
             eventually(lambda: answers(f"{url}/readyz"))
             process.send_signal(number)
             assert process.wait(10) == 0
+
+    def test_a_pure_worker_shows_health_and_metrics_and_nothing_else(
+        self, variables: dict[str, str], tmp_path: Path
+    ) -> None:
+        forewarn("migrate", **variables)
+        with serving(tmp_path / "log", "run", "notify", "--only", "worker", **variables):
+            url = url_in(tmp_path / "log")
+            eventually(lambda: answers(f"{url}/healthz"))
+            assert answers(f"{url}/readyz")
+            assert answers(f"{url}/metrics")
+            assert not answers(f"{url}/openapi.json")
 
     def test_a_database_that_is_away_is_waited_for(self, variables: dict[str, str], tmp_path: Path) -> None:
         variables["FOREWARN_DATABASE_URL_NOTIFY"] = "postgresql://nobody:secret@127.0.0.1:1/notify"
@@ -161,6 +171,12 @@ class TestRun:
             assert process.poll() is None
             process.terminate()
             assert process.wait(10) == 0
+
+
+def url_in(log: Path) -> str:
+    """Where a process says that it listens."""
+    eventually(lambda: '"url": "' in log.read_text())
+    return log.read_text().split('"url": "')[1].split('"')[0]
 
 
 def answers(url: str) -> bool:

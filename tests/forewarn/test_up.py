@@ -40,6 +40,15 @@ class TestStart:
         assert httpx.get(url, trust_env=False).status_code == 401
         assert httpx.get(url, trust_env=False, headers={"Authorization": bearer}).status_code == 200
 
+    def test_each_process_shows_its_own_health_and_metrics(self, running: Installation) -> None:
+        """INVARIANT: what waits and what cannot be applied is known to the worker; unseen it would grow in silence."""
+        web, worker = running.address()["base_url"], running.address()["worker_url"]
+        for url in (web, worker):
+            assert httpx.get(url + "/healthz", trust_env=False).status_code == 200
+            assert httpx.get(url + "/readyz", trust_env=False).json()["services"] == {"notify": "ready"}
+            assert "loop_lag_seconds" in httpx.get(url + "/metrics", trust_env=False).text
+        assert httpx.get(worker + "/openapi.json", trust_env=False).status_code == 404
+
     def test_nobody_else_can_read_its_files(self, running: Installation) -> None:
         """INVARIANT: the address file holds an administrator's token, the key file signs tokens."""
         modes = {
@@ -67,6 +76,7 @@ class TestStart:
     def test_single_runs_web_and_worker_in_one_process(self, installation: Installation) -> None:
         installation.up_and_ready("--single")
         assert set(installation.address()["pids"]) == {"supervisor", "postgres", "single"}
+        assert installation.address()["worker_url"] is None
         assert installation.status() == 200
         eventually(lambda: installation.ticks() > 2)
 

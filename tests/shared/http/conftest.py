@@ -6,6 +6,8 @@ import httpx
 import pytest
 
 from tests.shared.http.orders import make_app, token
+from tests.shared.messaging.conftest import stage as stage
+from tests.shared.messaging.conftest import stage_databases as stage_databases
 
 
 @pytest.fixture

@@ -98,32 +98,6 @@ class TestHealth:
         async with client_of(make_app()) as client:
             assert (await client.get("/healthz")).json() == {"status": "alive"}
 
-    async def test_ready_when_every_check_ends_well(self) -> None:
-        async def well() -> None:
-            """Nothing to wait for."""
-
-        async with client_of(make_app(checks={"orders": well})) as client:
-            answer = await client.get("/readyz")
-
-        assert (answer.status_code, answer.json()["services"]) == (200, {"orders": "ready"})
-
-    async def test_not_ready_names_who_is_away(self) -> None:
-        async def well() -> None:
-            """Nothing to wait for."""
-
-        async def away() -> None:
-            raise Unavailable("database_unavailable", "Away.")
-
-        async def silent() -> None:
-            await asyncio.sleep(60)
-
-        checks = {"orders": well, "credit": away, "notify": silent}
-        async with client_of(make_app(checks=checks)) as client:
-            answer = await client.get("/readyz")
-
-        assert answer.status_code == 503
-        assert answer.json()["services"] == {"orders": "ready", "credit": "away", "notify": "away"}
-
     async def test_metrics_count_by_route_not_by_path(self, client: httpx.AsyncClient) -> None:
         """INVARIANT: a label per path would keep a time series for every id anybody ever asked for."""
         await client.get("/v1/orders/018f3c6e-7a4b-7c3d-8e9f-0a1b2c3d4e5f")
