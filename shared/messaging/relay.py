@@ -21,7 +21,6 @@ from shared.errors import Unavailable
 from shared.events import PARTITIONS, TOPICS
 from shared.messaging import incarnation, outbox
 from shared.messaging.bus import Bus, BusError, BusProducer, Message
-from shared.messaging.gauges import OutboxGauges
 
 QUOTA: Final = 500
 """Rows of one partition per pass, so that a partition without a leader does not starve the others."""
@@ -40,7 +39,7 @@ PATIENCE_SECONDS: Final = 1.0
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 _PRESENT: Final = """
-select o.id, o.part, o.key, o.headers, o.payload from unnest($1::int[]) as p cross join lateral
+select o.id, o.part, o.key::text, o.headers, o.payload from unnest($1::int[]) as p cross join lateral
     (select * from outbox where outbox.part = p order by outbox.id limit $2) as o
 """
 _DELETE: Final = "delete from outbox where (part, id) in (select * from unnest($1::smallint[], $2::bigint[]))"
@@ -61,7 +60,6 @@ class Relay:
         self._topic = TOPICS[context.service]
         self._producer: BusProducer | None = None
         self._flying: dict[asyncio.Task[list[asyncpg.Record]], int] = {}
-        self._gauges = OutboxGauges(context)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Send until `stop`; whatever fails is dropped and begun again from the first present row."""
@@ -86,7 +84,6 @@ class Relay:
                 await _sleep(stop, 1.0)
             await incarnation.recognise(self._context, self._bus)
             while not stop.is_set():
-                await self._gauges.show(connection)
                 await self._start(connection)
                 if self._flying:
                     await self._land(connection, asyncio.FIRST_COMPLETED, HANGING_SECONDS)
@@ -165,8 +162,8 @@ class Relay:
 
 
 def _message(row: asyncpg.Record) -> Message:
-    key = None if row["key"] is None else str(row["key"]).encode()
-    return Message(key, row["payload"], outbox.decode_headers(row["headers"]))
+    _, _, key, headers, payload = row
+    return Message(None if key is None else key.encode(), payload, outbox.decode_headers(headers))
 
 
 async def _sleep(stop: asyncio.Event, seconds: float) -> None:
