@@ -4,7 +4,7 @@ Positions are those of the services' own cursors; the bus's commit is only a hin
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,13 +13,13 @@ from typing import Any, Final
 from forewarn.installation import DataDir, installation
 from forewarn.terminal import AsJson, ago, out, print_json, print_table
 from shared.context import Context
-from shared.events import PARTITIONS, TOPICS, cloudevents
-from shared.messaging.bus import Bounds, Bus, TopicPartition
-from shared.messaging.gauges import waiting
+from shared.events import PARTITIONS, TOPICS
+from shared.messaging.backlog import waiting
+from shared.messaging.bus import Bus, TopicPartition
+from shared.messaging.lag import positions, recorded_at, unread
 from shared.runtime.platform import Platform
 from shared.runtime.service import Service
 
-_CURSORS: Final = "select topic, part, next_offset from cursor where topic = any($1)"
 # A partition in which the source has said nothing yet promises nothing: its null makes the minimum null.
 _WATERMARKS: Final = """
 select source, of, min(coverage) as coverage, max(retired_at) as retired_at,
@@ -102,35 +102,20 @@ async def _read(data_dir: Path | None) -> Lag:
 
 async def _outbox(context: Context) -> Outbox:
     async with context.database.unit_of_work() as unit:
-        rows, since = await waiting(unit.connection)
-    return Outbox(context.service, TOPICS[context.service], rows, _age(since, context))
+        found = await waiting(unit.connection)
+    return Outbox(context.service, TOPICS[context.service], found.rows, _age(found.since, context))
 
 
 async def _unread(topics: Sequence[str], context: Context, bus: Bus) -> list[Unread]:
     async with context.database.unit_of_work() as unit:
-        rows = await unit.connection.fetch(_CURSORS, topics)
-    positions = {TopicPartition(row["topic"], row["part"]): row["next_offset"] for row in rows}
+        known = await positions(topics, unit.connection)
     bounds = await bus.bounds(topics)
-    return [await _unread_of(where, positions, bounds[where], context, bus) for where in sorted(bounds)]
+    return [await _unread_of(where, *unread(where, known, bounds[where]), context, bus) for where in sorted(bounds)]
 
 
-async def _unread_of(
-    where: TopicPartition, positions: Mapping[TopicPartition, int], bounds: Bounds, context: Context, bus: Bus
-) -> Unread:
-    position = positions.get(where, bounds.first)
-    records = max(0, bounds.next - position)
-    since = await _recorded_at(where, position, bus) if records else None
+async def _unread_of(where: TopicPartition, position: int, records: int, context: Context, bus: Bus) -> Unread:
+    since = await recorded_at(where, position, bus) if records else None
     return Unread(context.service, where, records, _age(since, context))
-
-
-async def _recorded_at(where: TopicPartition, offset: int, bus: Bus) -> datetime | None:
-    """When the event at this place was recorded; None if the record cannot be read, which its consumer will say."""
-    for record in await bus.read(where, offset, 1):
-        try:
-            return cloudevents.decode(record.headers, record.value, record.partition).recorded_at
-        except cloudevents.Undecodable:
-            return None
-    return None
 
 
 async def _watermarks(context: Context) -> list[Watermark]:

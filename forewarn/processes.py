@@ -22,6 +22,7 @@ from shared.http.health import BusCheck, Check, database_check, producer_check
 from shared.messaging import republication
 from shared.messaging.consumer import Consumer
 from shared.messaging.document_store import DocumentStore
+from shared.messaging.gauges import Gauges
 from shared.messaging.relay import Relay
 from shared.runtime.host import WebHost, WorkerHost
 from shared.runtime.jobs import JobRunner
@@ -82,7 +83,7 @@ def jobs_of(service: Service) -> list[Job]:
 
 
 def worker_tasks(services: Iterable[Service], platform: Platform) -> list[Task]:
-    """Relays, consumers and jobs of the services."""
+    """Relays, consumers, gauges and jobs of the services."""
     return [task for service in services for task in _tasks_of(service, platform)]
 
 
@@ -149,6 +150,10 @@ def _tasks_of(service: Service, platform: Platform) -> list[Task]:
         for member in range(platform.settings.consumers):
             consumer = Consumer(context, platform.bus, taken.producers, taken.handler, taken.completed)
             tasks.append(Task(f"{service.name}.consumer.{member}", consumer.run))
+    if service.publishes or service.subscription is not None:
+        producers = service.subscription.producers if service.subscription else ()
+        gauges = Gauges(context, platform.bus, publishes=bool(service.publishes), producers=producers)
+        tasks.append(Task(f"{service.name}.gauges", gauges.run))
     if jobs := jobs_of(service):
         tasks.append(Task(f"{service.name}.jobs", JobRunner(context, jobs).run))
     return tasks

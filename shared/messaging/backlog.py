@@ -19,6 +19,7 @@ HALF: Final = 2
 """An outbox that has less than this part of its room left is filling."""
 
 LOOKS: Final = 500
+"""How many are remembered."""
 
 _FIRST: Final = """
 select o.id, o.headers, o.payload, o.part from generate_series(0, $1::int - 1) as p cross join lateral
@@ -52,25 +53,26 @@ async def waiting(connection: Connection) -> Waiting:
 
 
 class History:
-    """How far a growing sequence had come at which instant: when a member was not there yet."""
+    """How far a growing sequence had come at which instant: between which two looks a member of it came."""
 
     def __init__(self) -> None:
         self._looks: list[tuple[datetime, int]] = []
 
     def seen(self, now: datetime, end: int) -> None:
         """Now nothing is there from `end` on."""
-        if self._looks and self._looks[-1][1] == end:
+        if len(self._looks) > 1 and self._looks[-1][1] == self._looks[-2][1] == end:
             self._looks.pop()
         self._looks.append((now, end))
         if len(self._looks) > LOOKS:
             # Coarser, but it reaches as far back.
             del self._looks[1:-1:2]
 
-    def absent(self, position: int) -> datetime | None:
-        """The latest instant known at which `position` was not there yet; what is older is never asked for again."""
-        before = [look for look in self._looks if look[1] <= position]
-        del self._looks[: len(before) - 1]
-        return before[-1][0] if before else None
+    def came(self, position: int) -> tuple[datetime | None, datetime | None]:
+        """When `position` was last not there, and when it was there first; what is older is never asked for again."""
+        absent = [look for look in self._looks if look[1] <= position]
+        del self._looks[: len(absent) - 1]
+        there = next((at for at, end in self._looks if end > position), None)
+        return (absent[-1][0], there) if absent else (None, None)
 
 
 class OutboxWatch:
@@ -86,7 +88,8 @@ class OutboxWatch:
         found, now = await waiting(connection), self._context.clock.now()
         self._end = max(self._end, found.end)
         since = found.since
-        if since is not None and (absent := self._history.absent(found.first)) is not None:
+        absent, _ = self._history.came(found.first)
+        if since is not None and absent is not None:
             since = max(since, absent)
         self._history.seen(now, self._end)
         return found._replace(since=since)

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
 import structlog
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter
 
 from shared.context import Context
 from shared.database.database import AWAY, BLAMELESS
@@ -22,7 +22,6 @@ from shared.events import TOPICS, cloudevents
 from shared.events.document import Event
 from shared.messaging import dead_letters, markers
 from shared.messaging.bus import Bus, BusConsumer, BusError, OffsetOutOfRange, Record, TopicPartition
-from shared.messaging.gauges import ConsumerGauges
 
 Handler = Callable[[Sequence[Event], UnitOfWork, Context], Awaitable[None]]
 """Applies a batch of events, of any kinds and parties, in the unit of work that also moves the cursor."""
@@ -36,7 +35,6 @@ POLL_SECONDS: Final = 1.0
 APPLIED: Final = Counter("consumer_applied_total", "Records applied", ["service"])
 DEAD: Final = Counter("consumer_dead_letters_total", "Records stored as dead letters", ["service"])
 HOLES: Final = Counter("consumer_offset_holes_total", "Holes in a partition accepted as real", ["service"])
-STOPPED: Final = Gauge("consumer_stopped_partitions", "Partitions whose log does not have what comes next", ["service"])
 
 _PASSING: Final = (*BLAMELESS, BusError, Unavailable, TimeoutError)
 """No record is to blame for these: none becomes a dead letter, the batch is tried again."""
@@ -110,7 +108,8 @@ class Consumer:
         self._fetched: dict[TopicPartition, int] = {}
         self._holes: set[Hole] = set()
         self._stopped: dict[TopicPartition, int] = {}
-        self._gauges = ConsumerGauges(context, bus, self._topics)
+        # Shown before the first one: of a series that begins with 1 no monitoring sees that it has risen.
+        HOLES.labels(context.service)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Consume until `stop`; a client that fails is dropped, positions are read again from the database."""
@@ -129,7 +128,6 @@ class Consumer:
                 batch = await ahead
                 ahead = asyncio.create_task(self._take(member, POLL_SECONDS))
                 await self._settle(batch, member)
-                await self._gauges.show(self._next, member.assignment())
         finally:
             ahead.cancel()
             await asyncio.gather(ahead, return_exceptions=True)
@@ -184,7 +182,6 @@ class Consumer:
                 self._stopped.pop(where, None)
                 self._next[where] = self._fetched[where] = known[where]
                 member.seek(where, known[where])
-        STOPPED.labels(self._context.service).set(len(self._stopped))
 
     async def _start(self, where: TopicPartition, offset: int) -> None:
         """Begin a partition. What was forgotten of it before has to be republished first."""

@@ -1,13 +1,18 @@
-"""What waits on either side of the bus, as gauges: outbox rows, records not applied yet, open dead letters.
+"""What waits on either side of the bus, what stands still, and how old promises are, as gauges of one service.
 
-Looked at now and then by whoever does the work, also while nothing moves; a figure that cannot be had is left as it is.
+Looked at beside the work and not by it, so that work which hangs is seen too; by what the database and the log say, so
+that every worker of a service shows the same. Ages are computed when they are asked for: they grow also while nothing
+can be looked at.
 """
 
-import time
-from collections.abc import Collection, Mapping, Sequence
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Final
 
+import asyncpg
 import structlog
 from prometheus_client import Gauge
 
@@ -15,99 +20,149 @@ from shared.context import Context
 from shared.database.database import AWAY
 from shared.database.unit_of_work import Connection
 from shared.errors import Unavailable
-from shared.events import PARTITIONS, cloudevents
-from shared.messaging import dead_letters, outbox
-from shared.messaging.bus import Bus, BusError, TopicPartition
+from shared.events import TOPICS
+from shared.messaging import dead_letters, horizon, lag, markers, republication
+from shared.messaging.backlog import History, OutboxWatch
+from shared.messaging.bus import Bus, BusError, OffsetOutOfRange, TopicPartition
 
 EVERY_SECONDS: Final = 15.0
 
+MEASURED: Final = Gauge("gauges_measured_timestamp_seconds", "When these gauges could be measured last", ["service"])
+BUS: Final = Gauge("bus_reachable", "1 if the bus answered when it was last looked at", ["service"])
 OUTBOX_ROWS: Final = Gauge("outbox_rows", "Rows waiting for the bus", ["service"])
+OUTBOX_LIMIT: Final = Gauge("outbox_limit_rows", "Rows beyond which documents are refused", ["service"])
 OUTBOX_AGE: Final = Gauge("outbox_oldest_age_seconds", "Age of the first row waiting for the bus", ["service"])
+UNCONFIRMED: Final = Gauge(
+    "producer_unconfirmed_restore", "1 while a restore from a backup waits for its confirmation", ["service"]
+)
 LAG: Final = Gauge("consumer_lag_records", "Records not applied yet", ["service", "topic", "partition"])
+LAG_SECONDS: Final = Gauge(
+    "consumer_lag_seconds", "Age of the first record not applied yet", ["service", "topic", "partition"]
+)
+STOPPED: Final = Gauge("consumer_stopped_partitions", "Partitions whose log does not have what comes next", ["service"])
 LETTERS: Final = Gauge("consumer_open_dead_letters", "Dead letters nobody has answered", ["service"])
 LETTERS_AGE: Final = Gauge("consumer_oldest_dead_letter_seconds", "Age of the oldest open dead letter", ["service"])
-
-_COUNT: Final = "select count(*) from outbox"
-_FIRST: Final = """
-select o.headers, o.payload, o.part from generate_series(0, $1::int - 1) as p cross join lateral
-    (select * from outbox where outbox.part = p order by outbox.id limit 1) as o order by o.id limit 1
-"""
+GATE: Final = Gauge(
+    "consumer_gate_closed", "1 while nothing is judged, until a republication has come through", ["service", "producer"]
+)
+WATERMARK: Final = Gauge(
+    "watermark_age_seconds", "Age of the instant up to which a kind is complete in every partition", ["service", "kind"]
+)
 
 log = structlog.get_logger(__name__)
 
 
-async def waiting(connection: Connection) -> tuple[int, datetime | None]:
-    """How many rows wait for the bus, and since when the first of them does."""
-    row = await connection.fetchrow(_FIRST, PARTITIONS)
-    if row is None:
-        return 0, None
-    first = cloudevents.decode(outbox.decode_headers(row["headers"]), row["payload"], row["part"])
-    return await connection.fetchval(_COUNT), first.recorded_at
+class Gauges:
+    """The gauges of one service: of its outbox, if it publishes, and of what it consumes of `producers`."""
 
-
-class _Rarely:
-    def __init__(self) -> None:
-        self._due = 0.0
-
-    def due(self) -> bool:
-        now = time.monotonic()
-        if now < self._due:
-            return False
-        self._due = now + EVERY_SECONDS
-        return True
-
-
-class OutboxGauges:
-    """How much waits in the outbox of a service, shown by its relay."""
-
-    def __init__(self, context: Context) -> None:
-        self._context = context
-        self._rarely = _Rarely()
-
-    async def show(self, connection: Connection) -> None:
-        """Count, if it is time."""
-        if not self._rarely.due():
-            return
-        service, (rows, since) = self._context.service, await waiting(connection)
-        OUTBOX_ROWS.labels(service).set(rows)
-        OUTBOX_AGE.labels(service).set(_age(since, self._context))
-
-
-class ConsumerGauges:
-    """How far one consumer is behind, and what it could not apply."""
-
-    def __init__(self, context: Context, bus: Bus, topics: Sequence[str]) -> None:
+    def __init__(self, context: Context, bus: Bus, *, publishes: bool, producers: Sequence[str]) -> None:
         self._context = context
         self._bus = bus
-        self._topics = topics
-        self._rarely = _Rarely()
-        self._shown: set[TopicPartition] = set()
+        self._producers = producers
+        self._topics = [TOPICS[producer] for producer in producers]
+        self._outbox = OutboxWatch(context) if publishes else None
+        self._history: dict[TopicPartition, History] = {}
+        self._since: dict[TopicPartition, tuple[int, datetime]] = {}
+        self._kinds: set[str] = set()
 
-    async def show(self, positions: Mapping[TopicPartition, int], held: Collection[TopicPartition]) -> None:
-        """Count, if it is time; what is no longer `held` is another member's to show."""
-        if not self._rarely.due():
-            return
+    async def run(self, stop: asyncio.Event) -> None:
+        """Look again and again until `stop`."""
+        while not stop.is_set():
+            await self.look()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), EVERY_SECONDS)
+
+    async def look(self) -> None:
+        """Measure everything once; what cannot be measured stays as it is, except that its age grows."""
+        looks = [await self._tried(self._look_at_database), await self._tried(self._look_at_bus)]
+        if all(looks):
+            MEASURED.labels(self._context.service).set_to_current_time()
+
+    async def _tried(self, look: Callable[[], Awaitable[None]]) -> bool:
         try:
-            await self._lag(positions, set(held) & positions.keys())
-            await self._letters()
-        except (*AWAY, BusError, Unavailable) as error:
+            await look()
+        except (*AWAY, asyncpg.PostgresError, BusError, Unavailable, TimeoutError) as error:
             log.info("not_measured", service=self._context.service, error=repr(error))
+            return False
+        return True
 
-    async def _lag(self, positions: Mapping[TopicPartition, int], held: set[TopicPartition]) -> None:
-        service, bounds = self._context.service, await self._bus.bounds(self._topics)
-        for where in self._shown - held:
-            LAG.remove(service, where.topic, str(where.partition))
-        for where in held:
-            LAG.labels(service, where.topic, str(where.partition)).set(bounds[where].next - positions[where])
-        self._shown = held
-
-    async def _letters(self) -> None:
+    async def _look_at_database(self) -> None:
         pool = await self._context.database.pool()
         async with pool.acquire() as connection:
-            row = await dead_letters.count_open(connection)
+            if self._outbox is not None:
+                await self._show_outbox(self._outbox, connection)
+            if self._topics:
+                await self._show_letters(connection)
+                await self._show_promises(connection)
+
+    async def _show_outbox(self, outbox: OutboxWatch, connection: Connection) -> None:
+        service, found = self._context.service, await outbox.look(connection)
+        OUTBOX_ROWS.labels(service).set(found.rows)
+        OUTBOX_LIMIT.labels(service).set(self._context.settings.outbox_limit)
+        OUTBOX_AGE.labels(service).set_function(self._age(found.since))
+        UNCONFIRMED.labels(service).set(await republication.unconfirmed(connection))
+
+    async def _show_letters(self, connection: Connection) -> None:
+        row = await dead_letters.count_open(connection)
         LETTERS.labels(self._context.service).set(row["open"])
-        LETTERS_AGE.labels(self._context.service).set(_age(row["oldest"], self._context))
+        LETTERS_AGE.labels(self._context.service).set_function(self._age(row["oldest"]))
+
+    async def _show_promises(self, connection: Connection) -> None:
+        service, closed = self._context.service, await markers.closed(connection)
+        for producer in self._producers:
+            GATE.labels(service, producer).set(producer in closed)
+        found = await horizon.watermarks(connection)
+        for kind in self._kinds - found.keys():
+            WATERMARK.remove(service, kind)
+        for kind, until in found.items():
+            WATERMARK.labels(service, kind).set_function(self._age(until))
+        self._kinds = set(found)
+
+    async def _look_at_bus(self) -> None:
+        service = self._context.service
+        # Before the bounds: a cursor that moved between the two must not seem to lie behind the end.
+        known = await self._positions() if self._topics else {}
+        try:
+            bounds = await self._bus.bounds(self._topics or [TOPICS[service]])
+        except BusError:
+            BUS.labels(service).set(0)
+            raise
+        BUS.labels(service).set(1)
+        if self._topics:
+            STOPPED.labels(service).set(sum(lag.is_stopped(where, known, bounds[where]) for where in bounds))
+            for where, found in bounds.items():
+                await self._show_lag(where, *lag.unread(where, known, found), found.next)
+
+    async def _positions(self) -> dict[TopicPartition, int]:
+        pool = await self._context.database.pool()
+        async with pool.acquire() as connection:
+            return await lag.positions(self._topics, connection)
+
+    async def _show_lag(self, where: TopicPartition, position: int, records: int, end: int) -> None:
+        labels = (self._context.service, where.topic, str(where.partition))
+        self._history.setdefault(where, History()).seen(self._context.clock.now(), end)
+        LAG.labels(*labels).set(records)
+        since = await self._waiting_since(where, position) if records else None
+        LAG_SECONDS.labels(*labels).set_function(self._age(since))
+
+    async def _waiting_since(self, where: TopicPartition, position: int) -> datetime:
+        """When the record at `position` came; if that was before we looked, when it was recorded.
+
+        A document sent again was recorded long ago, so that is the second choice; and it costs a read.
+        """
+        _, came = self._history[where].came(position)
+        if came is not None:
+            return came
+        if self._since.get(where, (None,))[0] != position:
+            recorded = None
+            with contextlib.suppress(OffsetOutOfRange):
+                recorded = await lag.recorded_at(where, position, self._bus)
+            self._since[where] = position, recorded or self._context.clock.now()
+        return self._since[where][1]
+
+    def _age(self, since: datetime | None) -> Callable[[], float]:
+        return partial(_seconds_since, since, self._context)
 
 
-def _age(instant: datetime | None, context: Context) -> float:
-    return 0.0 if instant is None else (context.clock.now() - instant).total_seconds()
+def _seconds_since(since: datetime | None, context: Context) -> float:
+    return 0.0 if since is None else max(0.0, (context.clock.now() - since).total_seconds())

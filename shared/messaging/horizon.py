@@ -21,7 +21,7 @@ from shared.messaging.partitions import partition_of
 _KINDS: Final = get_args(SourceKind)
 
 _BEATS: Final = """
-select source, of, part, coverage, complete_until, retired_at from beat order by epoch, revision
+select source, of, part, coverage, activated_at, complete_until, retired_at from beat order by epoch, revision
 """
 _DELIVERED: Final = "select party, of, source from party_source where party = any($1)"
 _LETTERS: Final = f"""
@@ -107,6 +107,27 @@ async def ceilings(connection: Connection) -> dict[tuple[str, int], datetime]:
     sources = _sources(await connection.fetch(_BEATS))
     found = {(kind, part): _ceiling(sources[kind], part) for kind in sources for part in range(PARTITIONS)}
     return {place: until for place, until in found.items() if until is not None}
+
+
+async def watermarks(connection: Connection) -> dict[str, datetime]:
+    """Per kind that anybody delivers the lowest of its ceilings, for who operates the system: nobody is judged by it.
+
+    A source that has promised nothing counts from its activation. Empty while a rebuild closes everything.
+    """
+    if await markers.closed(connection):
+        return {}
+    found: dict[str, datetime] = {}
+    for kind, sources in _sources(await connection.fetch(_BEATS)).items():
+        lowest = [_ceiling(sources, part) or _activation(sources, part) for part in range(PARTITIONS)]
+        known = [instant for instant in lowest if instant is not None]
+        if known:
+            found[kind] = min(known)
+    return found
+
+
+def _activation(sources: Iterable[_Source], part: int) -> datetime | None:
+    beats = (source.in_part(part) for source in sources)
+    return min((beat["activated_at"] for beat in beats if beat["retired_at"] is None), default=None)
 
 
 def _ceiling(sources: Iterable[_Source], part: int) -> datetime | None:

@@ -76,6 +76,9 @@ from held_document as held join unnest($1::uuid[], $2::int[], $3::int[]) as new 
 """
 
 FORKS: Final = Counter("consumer_forks_total", "Revisions that came with other content than the one held", ["kind"])
+for _kind in KINDS:
+    # Shown before the first one: of a series that begins with 1 no monitoring sees that it has risen.
+    FORKS.labels(_kind)
 
 log = structlog.get_logger(__name__)
 

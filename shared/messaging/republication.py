@@ -40,6 +40,7 @@ _COMPLETE: Final = "update republication set completed_at = $2, documents = docu
 _RESTORE: Final = """
 select * from republication where restored order by number desc limit 1 for update
 """
+_UNCONFIRMED: Final = "select confirmed_at is null from republication where restored order by number desc limit 1"
 _RESTORING: Final = "select exists (select from republication where restored and completed_at is null)"
 
 
@@ -110,6 +111,11 @@ async def check_not_restoring(connection: Connection) -> None:
 async def last_restore(connection: Connection) -> Any:
     """The row of the republication after the last restore, locked; None if there was no restore."""
     return await connection.fetchrow(_RESTORE)
+
+
+async def unconfirmed(connection: Connection) -> bool:
+    """Whether the last restore waits for a person to confirm what it has lost."""
+    return bool(await connection.fetchval(_UNCONFIRMED))
 
 
 async def confirm(store: DocumentStore, unit: UnitOfWork) -> Name:

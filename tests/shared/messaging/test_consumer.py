@@ -14,7 +14,6 @@ from shared.events.document import Event
 from shared.messaging import consumer as module
 from shared.messaging.bus import Bus, BusError, Message, Record, TopicPartition
 from shared.messaging.consumer import Consumer, CursorMoved, Handler, HoleFound
-from shared.messaging.gauges import LAG
 from tests.shared.messaging.events import WHERE, end_of_log, sent
 from tests.support.builders import order, party
 from tests.support.harmed_bus import HarmedBus
@@ -234,7 +233,6 @@ class TestLostHistory:
                 await consumer.step(member, timeout=0)
             assert set(await stage.held()) == {"erp/P1"}
             assert await cursor(stage) == 0
-            assert module.STOPPED.labels("alerting")._value.get() == 1
 
             await stage.rows(stage.consumer, "update cursor set next_offset = 1 where part = $1", WHERE.partition)
             await consumer.step(member, timeout=0)
@@ -406,19 +404,6 @@ class TestRun:
         stop.set()
         await running
 
-    async def test_it_shows_how_far_it_is_behind(self, stage: Stage) -> None:
-        await sent(stage, "O1")
-        LAG.labels("alerting", WHERE.topic, str(WHERE.partition)).set(99)
-        stop = asyncio.Event()
-        running = asyncio.create_task(consumer_of(stage).run(stop))
-        await eventually(_lags_nothing)
-        stop.set()
-        await running
-
 
 async def _holds(stage: Stage, number: str) -> bool:
     return f"erp/{number}" in await stage.held()
-
-
-async def _lags_nothing() -> bool:
-    return bool(LAG.labels("alerting", WHERE.topic, str(WHERE.partition))._value.get() == 0)

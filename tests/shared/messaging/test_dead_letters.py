@@ -10,7 +10,6 @@ from shared.events import PARTITIONS, cloudevents
 from shared.events.document import Event
 from shared.messaging import dead_letters, horizon, projection
 from shared.messaging.bus import Record
-from shared.messaging.gauges import LETTERS, ConsumerGauges
 from shared.messaging.partitions import partition_of
 from shared.messaging.replay import replay
 from tests.shared.messaging.events import ID, OTHER, apply, beat, revision
@@ -147,8 +146,8 @@ class TestOpen:
         for offset, number in enumerate((1, 2, 3)):
             await store(stage, record_of(revision(number, partition=PART), offset, value=b"bad"))
         await apply(stage, revision(1))
-        await ConsumerGauges(stage.consumer, stage.bus, [TOPIC]).show({}, ())
-        assert LETTERS.labels("alerting")._value.get() == 2
+        async with stage.consumer.database.unit_of_work() as unit:
+            assert (await dead_letters.count_open(unit.connection))["open"] == 2
 
 
 class TestReplay:

@@ -11,10 +11,9 @@ import pytest
 from shared.errors import Unavailable
 from shared.events import PARTITIONS, Document
 from shared.messaging.bus import Bus, BusError, BusProducer, Message, Record, TopicPartition
-from shared.messaging.gauges import OUTBOX_AGE, OUTBOX_ROWS
 from shared.messaging.partitions import partition_of
 from shared.messaging.relay import Relay
-from tests.support.builders import day, order, party
+from tests.support.builders import order, party
 from tests.support.harmed_bus import HarmedBus
 from tests.support.stage import TOPIC, Stage
 from tests.support.waiting import eventually
@@ -231,20 +230,6 @@ class TestRun:
         await running
         assert len(await in_log(stage)) == 2
 
-    async def test_what_waits_is_shown_also_while_the_bus_is_away(self, stage: Stage) -> None:
-        class Away(HarmedBus):
-            async def producer(self) -> BusProducer:
-                raise BusError("away")
-
-        await stage.accept(order())
-        stage.clock.at = day(1)
-        stop = asyncio.Event()
-        running = asyncio.create_task(Relay(stage.producer, Away(stage.bus)).run(stop))
-        rows = len(await stage.outbox())
-        await eventually(lambda: _shows(rows))
-        stop.set()
-        await running
-
 
 async def _is_empty(stage: Stage) -> bool:
     return await stage.outbox() == []
@@ -255,10 +240,6 @@ async def _accepts(stage: Stage, document: Document) -> bool:
         await stage.accept(document)
         return True
     return False
-
-
-async def _shows(rows: int) -> bool:
-    return (OUTBOX_ROWS.labels("orders")._value.get(), OUTBOX_AGE.labels("orders")._value.get()) == (rows, 86_400)
 
 
 async def _cut_sessions(stage: Stage) -> None:
