@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute
 from forewarn.gateway.forwarding import Forward, new_client
 from shared.errors import Unavailable
 from shared.http.app import assemble, watched
-from shared.http.health import State, health_router
+from shared.http.health import State, any_serves, health_router
 from shared.http.routing import guarded
 from shared.runtime.service import Service
 
@@ -24,7 +24,8 @@ def gateway_app(services: Sequence[Service], urls: Mapping[str, str]) -> FastAPI
     """The app that sends requests on to the services at `urls`."""
     client = new_client()
     forwarded = [route for service in services for route in _routes(service, urls[service.name])]
-    health = health_router({service.name: partial(_ask, client, urls[service.name]) for service in services})
+    asked = {service.name: partial(_ask, client, urls[service.name]) for service in services}
+    health = health_router(asked, verdict=any_serves)
     app = assemble([*forwarded, *guarded([health, _document_router(urls)])], _lifespan)
     app.state.client = client
     return app

@@ -93,7 +93,21 @@ class BusCheck:
             self._state = "ready"
 
 
-def health_router(services: Mapping[str, Check], bus: Check | None = None) -> APIRouter:
+def worst(states: Collection[State]) -> State:
+    """How it is with a process that cannot do without any of these."""
+    order: tuple[State, ...] = ("away", "degraded")
+    return next((state for state in order if state in states), "ready")
+
+
+def any_serves(states: Collection[State]) -> State:
+    """How it is with a process that can do something as long as one of these is there."""
+    found = worst(states)
+    return "degraded" if found == "away" and set(states) != {"away"} else found
+
+
+def health_router(
+    services: Mapping[str, Check], bus: Check | None = None, verdict: Callable[[Collection[State]], State] = worst
+) -> APIRouter:
     """`/healthz`, `/readyz` with the state of each service and of the bus, `/metrics`."""
     router = APIRouter(include_in_schema=False)
 
@@ -106,7 +120,7 @@ def health_router(services: Mapping[str, Check], bus: Check | None = None) -> AP
         asked = [*services.items(), *([] if bus is None else [("bus", bus)])]
         answers = await asyncio.gather(*(_ask(name, check) for name, check in asked))
         states = dict(zip(services, answers, strict=False))
-        content: dict[str, object] = {"status": _worst(states.values()), "services": states}
+        content: dict[str, object] = {"status": verdict(states.values()), "services": states}
         if bus is not None:
             content["bus"] = answers[-1]
             if content["status"] == "ready" != answers[-1]:
@@ -127,11 +141,6 @@ async def _ask(name: str, check: Check) -> State:
     except Exception as error:  # noqa: BLE001 - whatever it is, we are not ready
         log.warning("not_ready", check=name, error=type(error).__name__)
         return "away"
-
-
-def _worst(states: Collection[State]) -> State:
-    worst: tuple[State, ...] = ("away", "degraded")
-    return next((state for state in worst if state in states), "ready")
 
 
 def _json(content: object, status: int) -> Response:

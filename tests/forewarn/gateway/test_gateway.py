@@ -216,13 +216,19 @@ class TestStream:
 
 
 class TestOwn:
-    async def test_says_which_service_is_not_ready(
+    async def test_one_service_that_is_away_does_not_take_the_gateway_away(
         self, client: httpx.AsyncClient, services: dict[str, StandIn]
     ) -> None:
-        assert (await client.get("/readyz")).status_code == 200
+        """INVARIANT: whoever takes the gateway out of service for one of five takes the other four with it."""
+        assert (await client.get("/readyz")).json()["status"] == "ready"
         services["notify"].ready = 503
-        states = (await client.get("/readyz")).json()["services"]
+        degraded = await client.get("/readyz")
+        assert (degraded.status_code, degraded.json()["status"]) == (200, "degraded")
+        states = degraded.json()["services"]
         assert (states["notify"], states["orders"]) == ("away", "ready")
+        for service in services.values():
+            service.ready = 503
+        assert (await client.get("/readyz")).status_code == 503
 
     async def test_counts_requests_by_route(self, client: httpx.AsyncClient) -> None:
         await client.get("/v1/orders/018f3c6e-7a4b-7c3d-8e9f-0a1b2c3d4e5f")
