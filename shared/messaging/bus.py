@@ -138,6 +138,10 @@ class Bus(Protocol):
         """A new member of `group`; raises `BusError` when the bus is away."""
         ...
 
+    async def members(self, group: str) -> int:
+        """How many members a group has, for tools; one that died is counted until the bus has noticed."""
+        ...
+
     async def bounds(self, topics: Sequence[str]) -> dict[TopicPartition, Bounds]:
         """First and next offset of every partition."""
         ...

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 
-from shared.messaging.bus import BusError, TopicPartition
+from shared.messaging.bus import Bus, BusError, TopicPartition
 from tests.contracts.bus_harness import BusHarness, unique
 from tests.contracts.bus_reader import (
     POLL_SECONDS,
@@ -312,6 +312,31 @@ async def a_busy_partition_does_not_starve_the_others(harness: BusHarness) -> No
         await member.close()
 
 
+async def members_are_counted(harness: BusHarness) -> None:
+    """INVARIANT: tools can tell that nobody consumes; a member that has left or died is one no more.
+
+    Broken by a count of all who ever came.
+    """
+    first, second, name = await harness.topic(3), await harness.topic(), unique("group")
+    victim, other = await harness.process(), await harness.bus()
+    assert await other.members(name) == 0
+    members = [await bus.consumer(name, [first, second]) for bus in (victim.bus, other)]
+    await settle(members, lambda now: _shared(now, 4, 2), harness.handover_seconds)
+    assert await other.members(name) == 2
+    assert await other.members(unique("group")) == 0
+    await victim.kill()
+    await _has_members(1, other, name, harness.handover_seconds)
+    await members[1].close()
+    await _has_members(0, other, name, harness.handover_seconds)
+
+
+async def _has_members(count: int, bus: Bus, name: str, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while (found := await bus.members(name)) != count:
+        assert time.monotonic() < deadline, found
+        await asyncio.sleep(0.05)
+
+
 def texts_from(start: int, end: int) -> list[str]:
     """What `messages` from one number to another say."""
     return [f"m:{number}" for number in range(start, end)]
@@ -335,6 +360,7 @@ CHECKS = (
     a_closed_member_hands_over_all,
     a_partition_that_comes_back_waits_for_seek,
     groups_do_not_disturb_each_other,
+    members_are_counted,
     nothing_is_lost_while_members_come_and_go,
     a_poll_gives_at_most_what_was_asked_for,
     each_partition_comes_in_one_piece_and_in_order,

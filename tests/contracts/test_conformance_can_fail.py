@@ -43,6 +43,7 @@ MUTATIONS: tuple[tuple[MakeBus, Check], ...] = (
     (group_buses.CloseForgetsTheGroup, group.a_closed_member_hands_over_all),
     (group_buses.KeepsOldPositions, group.a_partition_that_comes_back_waits_for_seek),
     (group_buses.SharesOneGroup, group.groups_do_not_disturb_each_other),
+    (group_buses.CountsWhoEverCame, group.members_are_counted),
     (group_buses.SwallowsOnRebalance, group.nothing_is_lost_while_members_come_and_go),
     (group_buses.LimitsEachPartition, group.a_poll_gives_at_most_what_was_asked_for),
     (group_buses.CutsWhatIsTooMuch, group.a_poll_gives_at_most_what_was_asked_for),

@@ -38,6 +38,9 @@ class HarmedBus:
     async def consumer(self, group: str, topics: Sequence[str]) -> BusConsumer:
         return _Consumer(self, await self.inner.consumer(group + self.suffix, topics))
 
+    async def members(self, group: str) -> int:
+        return await self.inner.members(group + self.suffix)
+
     async def bounds(self, topics: Sequence[str]) -> dict[TopicPartition, Bounds]:
         return await self.inner.bounds(topics)
 

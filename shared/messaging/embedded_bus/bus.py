@@ -69,6 +69,14 @@ class EmbeddedBus:
         self._keep(consumer, connection)
         return consumer
 
+    async def members(self, group: str) -> int:
+        """How many members a group has, for tools."""
+        connection = await connect(self._dsn)
+        try:
+            return await membership.count(connection, group)
+        finally:
+            await disconnect(connection)
+
     async def bounds(self, topics: Sequence[str]) -> dict[TopicPartition, Bounds]:
         """First and next offset of every partition."""
         connection = await connect(self._dsn)

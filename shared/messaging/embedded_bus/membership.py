@@ -15,6 +15,12 @@ from shared.messaging.embedded_bus.schema import Topic
 _GROUP: Final = """
 insert into consumer_group (name) values ($1) on conflict (name) do update set name = excluded.name returning id
 """
+_MEMBERS: Final = """
+select count(distinct pid) from pg_locks
+where locktype = 'advisory' and objsubid = 2 and mode = 'ShareLock' and granted
+    and classid::bigint = (select id from consumer_group where name = $1)
+    and database = (select oid from pg_database where datname = current_database())
+"""
 _JOIN: Final = "select pg_advisory_lock_shared($1, lock) from unnest($2::int[]) as lock"
 _LOCKS: Final = """
 select objid::bigint as lock, pid from pg_locks
@@ -80,6 +86,12 @@ async def join(connection: Connection, name: str, topics: Collection[Topic]) -> 
         group = await connection.fetchval(_GROUP, name)
         await connection.execute(_JOIN, group, [_membership_lock(topic) for topic in topics])
     return Membership(connection, group, topics)
+
+
+async def count(connection: Connection, name: str) -> int:
+    """How many members a group has."""
+    with bus_errors():
+        return int(await connection.fetchval(_MEMBERS, name))
 
 
 def _membership_lock(topic: Topic) -> int:

@@ -40,6 +40,10 @@ class KafkaBus:
         self._clients.add(member)
         return member
 
+    async def members(self, group: str) -> int:
+        """How many members a group has, for tools."""
+        return await administration.members(group, self._settings, self._limits)
+
     async def bounds(self, topics: Sequence[str]) -> dict[TopicPartition, Bounds]:
         """First and next offset of every partition."""
         return await reading.bounds(topics, self._settings, self._limits)

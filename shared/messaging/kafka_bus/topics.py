@@ -113,6 +113,17 @@ async def describe_topics(wanted: Mapping[str, int], settings: KafkaSettings, li
     return [_state(topic, found.get(topic), partitions, copies) for topic, partitions in wanted.items()]
 
 
+async def members(group: str, settings: KafkaSettings, limits: Limits) -> int:
+    """How many members a group has; 0 if there is no such group."""
+    async with _administering(settings, limits) as admin:
+        [answer] = await _asked(lambda: admin.describe_consumer_groups([group]), limits)
+    # The client reads the newest answer by an older form; of one group nothing is lost by that.
+    code, found = answer.groups[0][0], answer.groups[0][5]
+    if code:
+        raise BusError(f"group {group} does not show its members: {for_code(code).__name__}")
+    return len(found)
+
+
 def _state(topic: str, found: Found | None, partitions: int, copies: Copies) -> TopicState:
     if found is None:
         absent = "there is no such topic, or this user may not see it; `forewarn migrate` creates it"

@@ -182,6 +182,19 @@ class KeepsOldPositions(SoundBus):
     consumer_type = Consumer
 
 
+class CountsWhoEverCame(SoundBus):
+    """Forgets no member."""
+
+    came: dict[str, int] = {}  # noqa: RUF012 - shared by the buses of all processes
+
+    async def consumer(self, group: str, topics: Sequence[str]) -> BusConsumer:
+        self.came[group] = self.came.get(group, 0) + 1
+        return await super().consumer(group, topics)
+
+    async def members(self, group: str) -> int:
+        return self.came.get(group, 0)
+
+
 class SharesOneGroup(SoundBus):
     """All groups are one."""
 

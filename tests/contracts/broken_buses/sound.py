@@ -91,6 +91,10 @@ class SoundBus:
         """Wrap."""
         return self.consumer_type(self, await self.inner.consumer(group, topics), group, topics)
 
+    async def members(self, group: str) -> int:
+        """Pass on."""
+        return await self.inner.members(group)
+
     async def bounds(self, topics: Sequence[str]) -> dict[TopicPartition, Bounds]:
         """Pass on."""
         return await self.inner.bounds(topics)
