@@ -38,6 +38,13 @@ BLAMELESS: Final = (
 )
 """Errors no data are to blame for: others were in the way, the disk is full, tables and program do not fit."""
 
+_SESSION: Final = {
+    "application_name": "forewarn",
+    "timezone": "UTC",
+    # A process that stands still in a transaction holds its row locks; others wait for them at most so long.
+    "idle_in_transaction_session_timeout": "30s",
+}
+
 log = structlog.get_logger(__name__)
 
 
@@ -65,7 +72,7 @@ class Database:
                             max_size=self._max_connections,
                             command_timeout=60,
                             timeout=10,
-                            server_settings={"application_name": "forewarn", "timezone": "UTC"},
+                            server_settings=_SESSION,
                         )
         return self._pool
 

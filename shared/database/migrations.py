@@ -16,6 +16,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.script.revision import RevisionError
 from alembic.util.exc import CommandError
 from sqlalchemy import Connection, MetaData
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -63,12 +64,16 @@ async def migrate(schema: Schema, dsn: str) -> list[str]:
 
 
 async def pending(schema: Schema, dsn: str) -> list[str]:
-    """Revisions this program has and the database has not, in order."""
+    """Revisions this program has and the database has not, in order. Raises `MigrationError` if it has further ones."""
     script = ScriptDirectory.from_config(_config(schema))
     async with _engine(dsn) as engine, engine.connect() as connection:
         heads = await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_heads())
-    revisions = script.iterate_revisions("heads", heads or "base")
-    return [revision.revision for revision in reversed(list(revisions))]
+    try:
+        revisions = list(script.iterate_revisions("heads", heads or "base"))
+    except RevisionError as error:
+        message = f"the database of {schema.name} has revisions ({', '.join(heads)}) this program does not know"
+        raise MigrationError(message) from error
+    return [revision.revision for revision in reversed(revisions)]
 
 
 async def drift(schema: Schema, dsn: str) -> list[str]:

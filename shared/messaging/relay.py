@@ -16,6 +16,7 @@ from prometheus_client import Counter
 
 from shared.context import Context
 from shared.database.database import AWAY
+from shared.database.leadership import leading_session
 from shared.database.wakeup import Listener
 from shared.errors import Unavailable
 from shared.events import PARTITIONS, TOPICS
@@ -78,7 +79,7 @@ class Relay:
 
     async def _lead(self, stop: asyncio.Event, listener: Listener) -> None:
         # The lock saves work, it protects nothing: a second relay doubles rows, which consumers ignore.
-        connection = await asyncpg.connect(self._context.database.dsn, timeout=10, command_timeout=60)
+        connection = await leading_session(self._context.database.dsn, command_timeout=60)
         try:
             while not stop.is_set() and not await connection.fetchval(_LEAD):
                 await _sleep(stop, 1.0)

@@ -3,13 +3,14 @@
 import asyncio
 import contextlib
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import asyncpg
 import structlog
 
 from shared.context import Context
 from shared.database.database import AWAY
+from shared.database.leadership import leading_session
 from shared.database.wakeup import JOBS
 from shared.runtime.service import Job
 from shared.runtime.tasks import Backoff, pause
@@ -20,7 +21,7 @@ CHANNEL: Final = JOBS
 RETRY_SECONDS: Final = 1.0
 
 LEAD_POLL_SECONDS: Final = 5.0
-"""How often a process that does not lead a job asks whether it may."""
+"""How often a process that does not lead a job asks whether it may, and one that leads shows that it is there."""
 
 _LEAD: Final = "SELECT pg_try_advisory_lock(hashtext('forewarn_job'), hashtext($1))"
 
@@ -51,6 +52,7 @@ class JobRunner:
         ending = asyncio.create_task(session.end_at(stop))
         try:
             async with asyncio.TaskGroup() as group:
+                group.create_task(session.stay(), name=f"{self._context.service}.stay")
                 for job in self._jobs:
                     group.create_task(self._repeat(job, session), name=f"{self._context.service}.{job.name}")
         finally:
@@ -90,7 +92,7 @@ class _Session:
 
     @classmethod
     async def open(cls, dsn: str, names: Sequence[str]) -> "_Session":
-        connection = await asyncpg.connect(dsn, timeout=10, command_timeout=10)
+        connection = await leading_session(dsn, command_timeout=10)
         session = cls(connection, names)
         connection.add_termination_listener(session._lost)
         await connection.add_listener(CHANNEL, session._wake)
@@ -98,16 +100,26 @@ class _Session:
 
     async def leads(self, name: str) -> bool:
         """Whether this session has, or now gets, the lock of a job; asks each time, to notice a dead connection."""
+        if name in self._led:
+            await self._say("SELECT 1")
+        elif await self._say(_LEAD, name):
+            self._led.add(name)
+        return name in self._led and not self.over.is_set()
+
+    async def stay(self) -> None:
+        """Be heard until all is over, or the server would end a session whose jobs have nothing to do or take long."""
+        while not self.over.is_set():
+            await self._say("SELECT 1")
+            await pause(self.over, LEAD_POLL_SECONDS)
+
+    async def _say(self, statement: str, *arguments: str) -> Any:
+        """What the server answers; None, and all is over, if it does not."""
         try:
             async with self._one_at_a_time:
-                if name in self._led:
-                    await self._connection.execute("SELECT 1")
-                elif await self._connection.fetchval(_LEAD, name):
-                    self._led.add(name)
+                return await self._connection.fetchval(statement, *arguments)
         except (*AWAY, asyncpg.PostgresError, TimeoutError):
             self._lost()
-            return False
-        return name in self._led
+            return None
 
     async def wait(self, name: str, seconds: float) -> None:
         """Until the job is woken, its time has come, or all is over."""

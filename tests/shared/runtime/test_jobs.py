@@ -11,6 +11,7 @@ import pytest
 
 from shared.clock import SystemClock
 from shared.context import Context
+from shared.database import leadership
 from shared.database.database import Database
 from shared.database.embedded_postgres import EmbeddedPostgres
 from shared.ids import Uuid7Ids
@@ -72,6 +73,19 @@ class TestJobRunner:
             await count.reach(5)
             await asyncio.sleep(0.1)
         assert count.runs == 5
+
+    async def test_a_leader_with_nothing_to_do_leads_on(
+        self, database_dsn: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """INVARIANT: the server ends silent sessions; broken, a rare job would be run by everybody in turn."""
+        monkeypatch.setattr(leadership, "SILENT_SECONDS", 1)
+        monkeypatch.setattr(module, "LEAD_POLL_SECONDS", 0.2)
+        first, second = Count(), Count()
+        async with process(database_dsn, Job("rare", HOUR, first)):
+            await first.reach(1)
+            async with process(database_dsn, Job("rare", HOUR, second)):
+                await asyncio.sleep(2.5)
+        assert (first.runs, second.runs) == (1, 0)
 
     async def test_runs_when_woken(self, database_dsn: str) -> None:
         count = Count()
