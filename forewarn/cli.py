@@ -21,6 +21,7 @@ from forewarn import deadletters, processes, restore, sources
 from forewarn.api import ApiFailed
 from forewarn.data_directory import Address, AlreadyRunning, DataDirectory, DataDirectoryError, NotRunning
 from forewarn.demo.command import demo
+from forewarn.doctor import doctor
 from forewarn.facts_hash import facts_hash
 from forewarn.gateway.app import gateway_app
 from forewarn.installation import DataDir
@@ -185,7 +186,7 @@ def token(
     out.print(new_token(signing_key(_settings(data_dir=data_dir)), subject, tuple(role), days))
 
 
-for command in (demo, replay, facts_hash, warnings_hash, reconcile, lag, topics, republish):
+for command in (demo, replay, facts_hash, warnings_hash, reconcile, lag, topics, republish, doctor):
     app.command()(command)
 app.command("rebuild")(rebuild_service)
 app.add_typer(restore.app, name="restore")

@@ -61,7 +61,7 @@ def producer_check(context: Context) -> Check:
 
 
 class BusCheck:
-    """The bus answers; looked at beside the probes, which get the last answer and wait only for the first.
+    """The bus answers; looked at beside the probes, which wait only where there is no answer of late.
 
     The outbox alone would be cheaper, but shows nothing while nothing is written, and consumers have none.
     """
@@ -70,6 +70,7 @@ class BusCheck:
         self._bus = bus
         self._topic = topic
         self._state: State | None = None
+        self._looked = 0.0
         self._due = 0.0
         self._looking: asyncio.Task[None] | None = None
 
@@ -79,7 +80,7 @@ class BusCheck:
         if self._looking is None or (self._looking.done() and now >= self._due):
             self._due = now + BUS_SECONDS
             self._looking = asyncio.create_task(self._look(), name="bus-check")
-        if self._state is None:
+        if self._state is None or now - self._looked > 2 * BUS_SECONDS:
             await asyncio.shield(self._looking)
         return self._state or "away"
 
@@ -91,6 +92,7 @@ class BusCheck:
             self._state = "away"
         else:
             self._state = "ready"
+        self._looked = asyncio.get_running_loop().time()
 
 
 def worst(states: Collection[State]) -> State:

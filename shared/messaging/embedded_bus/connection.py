@@ -51,4 +51,5 @@ def bus_errors() -> Iterator[None]:
     try:
         yield
     except _BROKEN as error:
-        raise BusError(f"{type(error).__name__}: {error}") from error
+        # A time that ran out has no text of its own.
+        raise BusError(f"{type(error).__name__}: {str(error) or 'no answer'}") from error

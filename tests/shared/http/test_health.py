@@ -146,15 +146,24 @@ class TestBus:
         assert [await check() for _ in range(20)] == ["ready"] * 20
         assert bus.looks == 1
 
+    async def test_who_asks_seldom_gets_no_old_answer(self, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(health, "BUS_SECONDS", 0.02)
+        bus = FlakyBus(stage)
+        check = BusCheck(bus, TOPIC)
+        for bus.away in (False, True, False):
+            assert await check() == ("away" if bus.away else "ready")
+            await asyncio.sleep(0.1)
+
     async def test_probes_do_not_wait_for_a_bus_that_hangs(self, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
         """INVARIANT: a probe that hangs with the bus takes a process out of service that could serve."""
         monkeypatch.setattr(health, "BUS_SECONDS", 0.0)
         monkeypatch.setattr(health, "PATIENCE_SECONDS", 0.1)
         bus = FlakyBus(stage)
-        bus.answers.clear()
         check = BusCheck(bus, TOPIC)
+        assert (await readyz(check))[1]["bus"] == "ready"
+        bus.answers.clear()
         assert [(await readyz(check))[1]["bus"] for _ in range(3)] == ["away"] * 3
-        assert bus.looks == 1
+        assert bus.looks == 2
         bus.answers.set()
         await eventually(lambda: _says(check, "ready"))
 
