@@ -7,7 +7,12 @@ import pytest
 from shared.database.embedded_postgres import EmbeddedPostgres
 from tests.support.postgres import FreshDatabase, create_database, drop_database, running_postgres
 
-pytest_plugins = ["tests.protocol_model.report", "tests.support.left_out", "tests.support.kafka_run"]
+pytest_plugins = [
+    "tests.protocol_model.report",
+    "tests.support.left_out",
+    "tests.support.reported",
+    "tests.support.kafka_run",
+]
 """Named here because the process that prints the summary of parallel workers reads no conftest further down."""
 
 

@@ -1,13 +1,15 @@
-"""A distributed installation as its operators see it: every service a process of its own, Kafka between them."""
+"""A distributed system as its operators see it: every service a process of its own, alerting two, Kafka between them,
+one gateway before them; and brokers that are killed while it works."""
 
 import contextlib
 import json
 import secrets
 import signal
-import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from itertools import cycle
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,108 +18,164 @@ import httpx
 from forewarn.services import NAMES
 from shared.database.embedded_postgres import EmbeddedPostgres
 from tests.support.installation import ROOT, environment, eventually
+from tests.support.kafka import Cluster
+from tests.support.ports import free_port
 from tests.support.postgres import temporary_data_dir
 
 PROGRAM: Final = (sys.executable, "-m", "forewarn")
 
+PROCESSES: Final = {
+    **{name: ("run", name) for name in NAMES},
+    "alerting-2": ("run", "alerting"),
+    "gateway": ("gateway",),
+}
+"""What runs, by name; the gateway knows the first process of each service."""
+
 READY_SECONDS: Final = 60
+SESSION_SECONDS: Final = 6
 
 
 class Distributed:
-    """Services named by the environment, as many processes of each as are started."""
+    """Processes named by the environment. Each keeps its port for life, so the gateway finds it again."""
 
-    def __init__(self, folder: Path, server: EmbeddedPostgres, bootstrap: str) -> None:
-        self._folder = folder
+    def __init__(self, data_dir: Path, server: EmbeddedPostgres, bootstrap: str) -> None:
+        self.data_dir = data_dir
         self.server = server
+        self._ports = {name: free_port() for name in PROCESSES}
         self._environment = environment() | {
             "FOREWARN_TOKEN_KEY": secrets.token_hex(32),
             "FOREWARN_KAFKA_BOOTSTRAP": bootstrap,
-            "FOREWARN_KAFKA_SESSION_SECONDS": "6",
+            "FOREWARN_KAFKA_SESSION_SECONDS": str(SESSION_SECONDS),
             **{f"FOREWARN_DATABASE_URL_{name.upper()}": server.dsn(name) for name in NAMES},
+            **{f"FOREWARN_URL_{name.upper()}": self._url(name) for name in NAMES},
         }
-        self._urls: dict[str, str] = {}
-        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
-    def start(self, service: str, name: str | None = None) -> int:
-        """A further process of a service, called `name`; returns its id once it answers."""
-        name, port = name or service, _free_port()
-        with (self._folder / f"{name}.log").open("ab") as written:
-            self.processes[name] = subprocess.Popen(
-                [*PROGRAM, "run", service],
+    def begin(self, name: str) -> None:
+        """Start one of the processes, and wait until it answers."""
+        with (self.data_dir / f"{name}.log").open("ab") as written:
+            self._processes[name] = subprocess.Popen(
+                [*PROGRAM, *PROCESSES[name]],
                 cwd=ROOT,
-                env=self._environment | {"FOREWARN_PORT": str(port)},
+                env=self._environment | {"FOREWARN_PORT": str(self._ports[name])},
                 stdout=written,
                 stderr=written,
             )
-        url = f"http://127.0.0.1:{port}"
-        eventually(lambda: _answers(url), READY_SECONDS)
-        self._urls[name] = url
-        return self.processes[name].pid
+        eventually(lambda: _answers(self._url(name)), READY_SECONDS)
 
     def kill(self, name: str) -> None:
         """kill -9."""
-        self.processes[name].kill()
-        self.processes[name].wait()
+        self._processes[name].kill()
+        self._processes[name].wait()
 
-    def stop(self, name: str) -> None:
+    def end(self, name: str) -> None:
         """SIGTERM, and wait until it has ended."""
-        self.processes[name].terminate()
-        self.processes[name].wait(20)
+        self._processes[name].terminate()
+        self._processes[name].wait(20)
+
+    def signal(self, name: str, number: signal.Signals) -> None:
+        """Any other signal."""
+        self._processes[name].send_signal(number)
+
+    def start(self, *words: str) -> "subprocess.Popen[str]":
+        """Start a command on it; does not wait. What goes through the API goes through the gateway."""
+        address = self.address()
+        where = ["--url", address["base_url"]] if words[0] == "replay" else []
+        return subprocess.Popen(
+            [*PROGRAM, *words, *where],
+            cwd=ROOT,
+            env=self._environment | {"FOREWARN_TOKEN": address["token"]},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
 
     def run(self, *words: str, code: int = 0) -> str:
         """What a command prints; it must end with this code."""
-        done = subprocess.run(
-            [*PROGRAM, *words], cwd=ROOT, env=self._environment, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == code, done.stdout + done.stderr
-        return done.stdout
+        process = self.start(*words)
+        printed, complaints = process.communicate(timeout=900)
+        assert process.returncode == code, printed + complaints
+        return printed
 
     def json(self, *words: str, code: int = 0) -> Any:
         """What a command prints as JSON."""
         return json.loads(self.run(*words, "--json", code=code))
 
-    def call(self, service: str, method: str, path: str, body: Any = None) -> Any:
-        """What a service answers to an administrator."""
-        headers = {"Authorization": f"Bearer {self._token}"}
-        answer = httpx.request(method, self._urls[service] + path, json=body, headers=headers, trust_env=False)
-        assert answer.is_success, answer.text
-        return answer.json()
+    def address(self) -> dict[str, Any]:
+        """Where the gateway is, and an administrator's token."""
+        return {"base_url": self._url("gateway"), "token": self._token}
+
+    def pids(self) -> dict[str, int]:
+        """Processes that run, by name."""
+        return {name: process.pid for name, process in self._processes.items() if process.poll() is None}
 
     def log(self, name: str) -> str:
         """What a process has logged."""
-        return (self._folder / f"{name}.log").read_text()
+        return (self.data_dir / f"{name}.log").read_text()
 
     def make(self) -> None:
-        """Databases, topics, and one process of each service."""
+        """Databases, topics, all processes."""
+        self._token = ""
         self.run("migrate")
         self._token = self.run("token", "--role", "admin", "--subject", "test").strip()
-        for name in NAMES:
-            self.start(name)
+        for name in PROCESSES:
+            self.begin(name)
 
     def close(self) -> None:
         """End all processes."""
-        for process in self.processes.values():
+        for process in self._processes.values():
+            process.send_signal(signal.SIGCONT)
             process.send_signal(signal.SIGTERM)
-        for process in self.processes.values():
+        for process in self._processes.values():
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(15)
             process.kill()
             process.wait()
 
+    def _url(self, name: str) -> str:
+        return f"http://127.0.0.1:{self._ports[name]}"
+
+
+class Kills:
+    """Brokers killed one after the other, each back before the next, until told to stop; `count` how many so far."""
+
+    def __init__(self, cluster: Cluster, every: float) -> None:
+        self.count = 0
+        self._cluster = cluster
+        self._every = every
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._go_on, name="kills")
+
+    def _go_on(self) -> None:
+        for number in cycle((1, 2, 3)):
+            if self._over.wait(self._every):
+                return
+            self._cluster.kill(number)
+            self._cluster.start()
+            self.count += 1
+
+    def __enter__(self) -> "Kills":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
 
 @contextlib.contextmanager
 def distributed(bootstrap: str) -> Iterator[Distributed]:
-    """A new installation that ends with the block. Its topics have the names of every installation: one per cluster."""
+    """A new system that ends with the block. Its topics have the names of every installation: one per cluster."""
     with temporary_data_dir() as folder:
         server = EmbeddedPostgres(folder, durable=False)
         server.start()
         server.provision(NAMES)
-        installation = Distributed(folder, server, bootstrap)
+        system = Distributed(folder, server, bootstrap)
         try:
-            installation.make()
-            yield installation
+            system.make()
+            yield system
         finally:
-            installation.close()
+            system.close()
             server.stop()
 
 
@@ -125,8 +183,3 @@ def _answers(url: str) -> bool:
     with contextlib.suppress(httpx.TransportError):
         return httpx.get(f"{url}/readyz", trust_env=False, timeout=5).status_code == 200
     return False
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return int(listening.getsockname()[1])

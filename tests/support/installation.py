@@ -84,9 +84,14 @@ class Installation:
         address: dict[str, Any] = json.loads((self.data_dir / "address.json").read_text())
         return address
 
+    def pids(self) -> dict[str, int]:
+        """Process ids of supervisor, postgres, web and worker."""
+        pids: dict[str, int] = self.address()["pids"]
+        return pids
+
     def pid(self, name: str) -> int:
-        """Process id of supervisor, postgres, web or worker."""
-        return int(self.address()["pids"][name])
+        """Process id of one of them."""
+        return self.pids()[name]
 
     def kill(self, name: str) -> int:
         """kill -9; returns who that was."""

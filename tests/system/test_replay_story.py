@@ -1,6 +1,7 @@
 """A file of real orders through the whole system: whatever happens on the way, the same facts and warnings come out."""
 
 import json
+import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,12 +11,19 @@ import pytest
 
 from forewarn.up import PROGRAM
 from tests.support.disorder import disordered
-from tests.support.feeding import beat, differences, facts_hash, replayed, warnings_hash
-from tests.support.installation import Installation, copied
+from tests.support.distributed import Kills, distributed
+from tests.support.feeding import beat, differences, facts_hash, kills, replayed, warnings_hash
+from tests.support.installation import Installation, copied, eventually
+from tests.support.kafka import running_cluster
+from tests.support.reported import REPORTED, Record
+from tests.system.conftest import WHOLE
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(1800)]
 
 OPTIONS: Final = ("--time-zone", "Europe/London", "--currency", "GBP")
+KILL_SECONDS: Final = 30.0 if WHOLE else 2.0
+"""Between the return of one broker and the death of the next."""
+ENOUGH_KILLS: Final = 3
 OTHERWISE: Final = {"FOREWARN_CONSUMER_BATCH": "37", "FOREWARN_CONSUMERS": "3"}
 
 
@@ -59,7 +67,9 @@ class TestReplay:
         lines = disordered(real_orders, seed=1)
         with copied(real_data_dir, PROGRAM, **OTHERWISE) as installation:
             installation.up_and_ready()
-            summary = replayed(installation, lines, *OPTIONS, kill=("web", "worker", "postgres", "worker"))
+            summary = replayed(
+                installation, lines, *OPTIONS, harm=kills(installation, "web", "worker", "postgres", "worker")
+            )
             assert summary["read"] == summary["accepted"] + summary["duplicate"] == len(lines)
             assert summary["retries"] > 0
             beat(installation, horizon_of(real_orders), "order")
@@ -67,6 +77,30 @@ class TestReplay:
             assert warnings_hash(installation) == sent.warnings
             assert differences(installation) == []
             assert installation.json("deadletters", "list") == []
+
+
+@pytest.mark.kafka
+@pytest.mark.xdist_group("kafka-distributed")
+class TestDistributed:
+    def test_three_brokers_of_which_one_is_always_being_killed_change_nothing(
+        self, sent: Sent, real_orders: list[str], record_property: Record
+    ) -> None:
+        """INVARIANT: other processes, another bus and its failures: the same documents, the same warnings."""
+        with running_cluster(brokers=3) as cluster, distributed(cluster.bootstrap) as system:
+            processes, began = system.pids(), time.monotonic()
+            with Kills(cluster, KILL_SECONDS) as kills:
+                summary = replayed(system, real_orders, *OPTIONS)
+                assert (summary["read"], summary["accepted"]) == (len(real_orders), len(real_orders))
+                eventually(lambda: kills.count >= ENOUGH_KILLS, ENOUGH_KILLS * (KILL_SECONDS + 30))
+            beat(system, horizon_of(real_orders), "order")
+            assert facts_hash(system) == sent.facts
+            assert warnings_hash(system) == sent.warnings
+            assert differences(system) == []
+            assert system.json("deadletters", "list") == []
+            assert system.pids() == processes
+            seconds = time.monotonic() - began
+            record_property(REPORTED, f"{len(real_orders)} orders, {kills.count} kills, equal after {seconds:.0f} s")
+            record_property(REPORTED, f"processes {processes}, brokers {[cluster.pid(number) for number in (1, 2, 3)]}")
 
 
 def horizon_of(lines: Iterable[str]) -> datetime:

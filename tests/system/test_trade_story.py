@@ -24,6 +24,7 @@ from tests.support.feeding import (
     differences,
     document_id,
     facts_hash,
+    kills,
     replayed,
     warnings_hash,
 )
@@ -106,7 +107,7 @@ class TestTrade:
         with copied(real_data_dir, PROGRAM, **OTHERWISE) as installation:
             installation.up_and_ready()
             do(installation, trade.links[::-1])
-            summary = replayed(installation, lines, kill=("worker", "postgres", "web", "worker"))
+            summary = replayed(installation, lines, harm=kills(installation, "worker", "postgres", "web", "worker"))
             assert summary["read"] == summary["accepted"] + summary["duplicate"] == len(lines)
             do(installation, trade.corrections[::-1])
             assert said(installation, trade) == sent[1:]
