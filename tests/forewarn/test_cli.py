@@ -74,6 +74,7 @@ class TestWrongUse:
             ),
             (["migrate"], {}, "no FOREWARN_DATABASE_URL_<SERVICE> is set"),
             (["up"], {"FOREWARN_PORT": "http"}, "FOREWARN_PORT: Input should be a valid integer"),
+            (["up"], {"FOREWARN_TIME_ZONE": "Mars"}, "FOREWARN_TIME_ZONE: Value error, there is no time zone 'Mars'"),
             (["token", "--role", "king", "--subject", "s1"], {}, "there is no role 'king'; there are: admin"),
         ],
     )

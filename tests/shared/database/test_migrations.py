@@ -130,6 +130,8 @@ class TestMigrate:
         (letters.migrations / "versions" / "0002_index.py").unlink()
         with pytest.raises(MigrationError, match=r"letters does not fit this program.*0002"):
             await migrate(letters, database_dsn)
+        with pytest.raises(MigrationError, match="0002"):
+            await pending(letters, database_dsn)
 
 
 class TestDrift:

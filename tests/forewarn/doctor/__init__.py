@@ -1,0 +1,1 @@
+"""Each thing is broken for real, and named."""
