@@ -18,6 +18,7 @@ from forewarn.platform import (
     signing_key,
 )
 from forewarn.services import NAMES
+from shared.database.embedded_postgres import PostgresError
 from shared.runtime.platform import Platform
 from shared.settings import Settings
 
@@ -53,6 +54,9 @@ def _embedded(settings: Settings, names: Sequence[str]) -> Described:
     except DataDirectoryError as error:
         problem, _, remedy = str(error).partition("; ")
         return Described([Finding("not_running", "installation", problem, remedy)], None, (), None)
+    except PostgresError as error:
+        problem, _, remedy = str(error).partition(": ")
+        return Described([Finding("installation_damaged", "installation", problem, remedy)], None, (), None)
 
 
 def _distributed(settings: Settings, names: Sequence[str], environment: Mapping[str, str]) -> Described:
