@@ -16,19 +16,20 @@ import uvloop
 
 from benchmarks.load import Client
 from forewarn.up import PROGRAM
-from shared.messaging.bus import Message
+from shared.messaging.bus import Bus, Message
 from shared.messaging.embedded_bus import EmbeddedBus
-from tests.support.installation import Installation, installation_in
+from tests.support.installation import installation_in
 from tests.support.postgres import temporary_data_dir
+from tests.support.system import System
 
 COUNT: Final = 600
 WARM_UP: Final = 100
 PACE_SECONDS: Final = 0.02
 
 
-async def warnings(installation: Installation) -> list[float]:
+async def warnings(system: System) -> list[float]:
     """Seconds from each answer to the line in the stream."""
-    address = installation.address()
+    address = system.address()
     url, token = address["base_url"], address["token"]
     answered: dict[str, float] = {}
     seen: dict[str, float] = {}
@@ -65,9 +66,8 @@ async def warnings(installation: Installation) -> list[float]:
     return [seen[f"C{number}"] - answered[f"C{number}"] for number in range(WARM_UP, COUNT + WARM_UP)]
 
 
-async def hops(installation: Installation) -> list[float]:
-    """Seconds from a producer's acknowledgement to a member's poll, on the same server."""
-    bus = EmbeddedBus(installation.server.dsn("bus"))
+async def hops(bus: Bus) -> list[float]:
+    """Seconds from a producer's acknowledgement to a member's poll."""
     await bus.create_topics({"bench": 1})
     producer, member = await bus.producer(), await bus.consumer("bench", ["bench"])
     for where in await member.unpositioned():
@@ -104,9 +104,9 @@ def _invoice(number: int) -> bytes:
     )
 
 
-async def measure(installation: Installation) -> list[str]:
-    """The table."""
-    ours, bare = quantiles(await warnings(installation), n=100), quantiles(await hops(installation), n=100)
+async def measure(system: System, bus: Bus) -> list[str]:
+    """The table; `bus` is the one the system runs on."""
+    ours, bare = quantiles(await warnings(system), n=100), quantiles(await hops(bus), n=100)
     return [
         f"{'at 50 a second':<34}{'p50 ms':>8}{'p99 ms':>8}",
         f"{'one hop over the bus':<34}{bare[49] * 1000:>8.1f}{bare[98] * 1000:>8.1f}",
@@ -118,7 +118,8 @@ def main() -> None:
     """Bring an installation up, measure, print."""
     with temporary_data_dir() as data_dir, installation_in(data_dir, PROGRAM) as installation:
         installation.up_and_ready()
-        print("\n".join(uvloop.run(measure(installation))))  # noqa: T201 - the report
+        bus = EmbeddedBus(installation.server.dsn("bus"))
+        print("\n".join(uvloop.run(measure(installation, bus))))  # noqa: T201 - the report
 
 
 if __name__ == "__main__":
