@@ -53,6 +53,17 @@ class Found(NamedTuple):
     unhealthy: int
     """Partitions without a leader, or with a copy that is not in sync."""
     settings: Mapping[str, str]
+    holders: frozenset[int] = frozenset()
+    """Brokers that have a copy, or should."""
+
+
+def brokers_of(cluster: Mapping[str, Any], found: Mapping[str, Found]) -> int:
+    """How many brokers a cluster has: those that are there, and those that are away and hold copies.
+
+    Broken, a cluster of three with one away looks like one of two, in which topics should have fewer copies.
+    """
+    there = {broker["node_id"] for broker in cluster["brokers"]}
+    return len(there.union(*(state.holders for state in found.values())))
 
 
 def copies_for(brokers: int, replication: int | None) -> Copies:
@@ -88,9 +99,10 @@ def differences(found: Found, partitions: int, copies: Copies) -> list[str]:
 async def create_topics(wanted: Mapping[str, int], settings: KafkaSettings, limits: Limits) -> list[str]:
     """Create what is missing; returns what who runs the brokers should know. Raises `BusError` on what differs."""
     async with _administering(settings, limits) as admin:
-        brokers = len((await _asked(admin.describe_cluster, limits))["brokers"])
+        there = await _found(list(wanted), admin, limits)
+        brokers = brokers_of(await _asked(admin.describe_cluster, limits), there)
         copies = copies_for(brokers, settings.replication)
-        missing = wanted.keys() - (await _found(list(wanted), admin, limits)).keys()
+        missing = wanted.keys() - there.keys()
         if missing:
             await _create({topic: wanted[topic] for topic in missing}, copies, admin, limits)
         found = await _created(wanted, admin, limits)
@@ -107,8 +119,8 @@ async def create_topics(wanted: Mapping[str, int], settings: KafkaSettings, limi
 async def describe_topics(wanted: Mapping[str, int], settings: KafkaSettings, limits: Limits) -> list[TopicState]:
     """What these topics are, and how that differs from what they should be."""
     async with _administering(settings, limits) as admin:
-        brokers = len((await _asked(admin.describe_cluster, limits))["brokers"])
         found = await _found(list(wanted), admin, limits)
+        brokers = brokers_of(await _asked(admin.describe_cluster, limits), found)
     copies = copies_for(brokers, settings.replication)
     return [_state(topic, found.get(topic), partitions, copies) for topic, partitions in wanted.items()]
 
@@ -196,7 +208,8 @@ async def _found(topics: Sequence[str], admin: AIOKafkaAdminClient, limits: Limi
 
 def _found_in(partitions: Sequence[Mapping[str, Any]], settings: Mapping[str, str]) -> Found:
     unhealthy = sum(part["leader"] < 0 or len(part["isr"]) < len(part["replicas"]) for part in partitions)
-    return Found(len(partitions), min(len(part["replicas"]) for part in partitions), unhealthy, settings)
+    holders = frozenset(broker for part in partitions for broker in part["replicas"])
+    return Found(len(partitions), min(len(part["replicas"]) for part in partitions), unhealthy, settings, holders)
 
 
 async def _asked(question: Any, limits: Limits) -> Any:

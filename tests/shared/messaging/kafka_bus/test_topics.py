@@ -4,7 +4,7 @@ import pytest
 
 from shared.messaging.bus import BusError, Message, TopicPartition
 from shared.messaging.kafka_bus import KafkaBus, KafkaSettings
-from shared.messaging.kafka_bus.topics import Copies, Found, copies_for, differences
+from shared.messaging.kafka_bus.topics import Copies, Found, brokers_of, copies_for, differences
 from tests.support.kafka import unique
 
 GOOD = {
@@ -31,6 +31,15 @@ class TestCopies:
     )
     def test_follow_the_brokers(self, brokers: int, wanted: int | None, copies: Copies) -> None:
         assert copies_for(brokers, wanted) == copies
+
+
+class TestBrokers:
+    def test_those_that_are_away_count(self) -> None:
+        """INVARIANT: while one of three is away nobody is told to lower the copies, and migrating goes on."""
+        there = {"brokers": [{"node_id": 1}, {"node_id": 3}]}
+        held = {"orders": Found(12, 3, 12, GOOD, frozenset({1, 2, 3})), "new": Found(12, 1, 0, GOOD, frozenset({3}))}
+        assert brokers_of(there, held) == 3
+        assert brokers_of(there, {}) == 2
 
 
 class TestDifferences:
