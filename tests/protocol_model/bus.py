@@ -54,6 +54,10 @@ class Bus:
     def quiet(self) -> bool:
         return not self._flying
 
+    def flying(self, topic: str) -> bool:
+        """Whether something has left a relay and may still land."""
+        return any(request.place[0] == topic for _, _, request in self._flying)
+
     def send(self, now: float, place: Place, rows: tuple[Row, ...]) -> Request:
         request = Request(place, rows, now)
         chance = self._rng.random()

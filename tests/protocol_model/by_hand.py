@@ -32,20 +32,20 @@ class Stage:
     def beats(self, at: int) -> list[Snapshot]:
         return [self._written(Snapshot("beat", beat_id(s, "order"), s, 1, at=at)) for s in ("erp", "shop")]
 
-    def land(self, part: int, *snapshots: Snapshot) -> None:
+    def land(self, part: int, *snapshots: Snapshot, topic: str = "orders") -> None:
         """Append to the log what the relay would have sent to this partition."""
-        log = self.world.bus.logs["orders", part]
+        log = self.world.bus.logs[topic, part]
         for snapshot in snapshots:
             key = next((party for party in snapshot.parties if partition_of(party) == part), "")
             log.append(Record(len(log), key, snapshot))
 
-    def consumer(self, part: int) -> Steps:
-        return Consumer(self.world, ("orders", part)).run()
+    def consumer(self, part: int, topic: str = "orders") -> Steps:
+        return Consumer(self.world, (topic, part)).run()
 
-    def apply_all(self, *parts: int) -> None:
+    def apply_all(self, *parts: int, topic: str = "orders") -> None:
         """Each partition by a consumer of its own, one after another."""
         for part in parts:
-            self.finish(self.consumer(part))
+            self.finish(self.consumer(part, topic))
 
     def advance(self, steps: Steps, until: str) -> None:
         """Up to and with this step, or to the lock it must wait for."""
@@ -142,4 +142,21 @@ def two_members_at_once(safeguards: Safeguards) -> dict[str, str]:
     stage.advance(opening, "judged")
     stage.advance(contradicting, "judged")
     stage.finish(opening, contradicting)
+    return stage.verdict()
+
+
+def two_beats_at_once(safeguards: Safeguards) -> dict[str, str]:
+    """c0's and c1's partition pass the beats of their group at the same time: the second one has to see the first."""
+    stage = Stage(safeguards)
+    link, first, beats = stage.link("c0", "c1"), stage.order("order-1", 1, "c0", 1), stage.beats(20)
+    stage.land(0, link, first)
+    stage.land(1, link)
+    stage.apply_all(0, 1)
+    for part in (0, 1, 2):
+        stage.land(part, *beats)
+    stage.apply_all(2)
+    left, right = stage.consumer(0), stage.consumer(1)
+    stage.advance(left, "held read")
+    stage.advance(right, "held read")
+    stage.finish(left, right)
     return stage.verdict()

@@ -121,16 +121,13 @@ class Consumer:
         return True
 
     def _apply(self, tx: Transaction, records: list[Record]) -> Steps:
-        """Reduce to the highest revision per document, letters aside, and apply."""
-        newest: dict[str, Snapshot] = {}
+        """Letters aside, apply the rest."""
+        readable: list[Snapshot] = []
         letters: dict[LetterKey, Letter] = {}
         for record in records:
             poison = self._world.poison.get((record.snapshot.id, record.snapshot.revision))
             if poison is None:
-                held = newest.get(record.snapshot.id)
-                newer = held is None or record.snapshot.version > held.version
-                if newer or not self._safe.revision_comparison:
-                    newest[record.snapshot.id] = record.snapshot
+                readable.append(record.snapshot)
                 continue
             if not self._safe.poison_passed:
                 raise Stale
@@ -138,7 +135,7 @@ class Consumer:
             if tx.get(self._world.store.letters, key) is None:
                 self._world.counts["dead letters"] += 1
                 letters[key] = _letter(record, self._place[1], poison)
-        batch = Batch(self._place[1], list(newest.values()), letters)
+        batch = Batch(self._place[1], readable, letters)
         yield from Application(self._world, tx, batch).run()
 
 

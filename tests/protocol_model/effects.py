@@ -1,11 +1,14 @@
-"""C2 to C4 for one batch in one transaction: locks in their order, new minus held, letters, then the judgement."""
+"""C2 to C4 for one batch in one transaction: markers, locks in their order, new minus held, letters, then judgement."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from tests.protocol_model.database import Transaction
+from tests.protocol_model.fence import is_closed, take
 from tests.protocol_model.groups import closure, groups_of, root_of
 from tests.protocol_model.judgement import Calendar, Horizon, calendar_of, judge
+from tests.protocol_model.oracle import look_at_a_commit
 from tests.protocol_model.snapshots import CUSTOMERS, Snapshot, Steps, customers_of
 from tests.protocol_model.store import NEVER, Facts, Letter, LetterKey, contribution
 from tests.protocol_model.world import World
@@ -17,7 +20,7 @@ class Stale(Exception):
 
 @dataclass
 class Batch:
-    """What one transaction applies: one snapshot per document, letters to store, letters a replay resolves."""
+    """What one transaction applies: snapshots as they came, letters to store, letters a replay resolves."""
 
     part: int
     snapshots: list[Snapshot]
@@ -41,6 +44,13 @@ class Application:
 
     def run(self) -> Steps:
         """Everything but the cursor, which is the caller's; so is the commit."""
+        opened = False
+        if not self._batch.replayed or self._safe.letters_pass_the_fence:
+            taken = yield from take(self._world, self._tx, self._batch.part, self._batch.snapshots)
+            self._batch.snapshots, opened = taken.snapshots, taken.opened
+        self._batch.snapshots = self._reduced()
+        if opened and self._safe.judged_when_it_opens:
+            self._touch(CUSTOMERS)
         if self._safe.alias_lock:
             has_link = any(snapshot.kind == "link" for snapshot in self._batch.snapshots)
             yield from self._tx.lock("alias", shared=not has_link)
@@ -48,6 +58,7 @@ class Application:
             yield from self._lock_documents()
         self._read_held()
         beats, letters = dict(self._store.beats.rows), dict(self._store.letters.rows)
+        judged = dict(self._store.judged.rows)
         yield "held read"
         yield from self._lock_customers()
         if not self._safe.document_lock_first:
@@ -62,10 +73,21 @@ class Application:
             self._safe,
             self._tx.rows(self._store.beats, None if late_beats else beats),
             self._tx.rows(self._store.letters, None if late_letters else letters),
-            self._tx.rows(self._store.judged),
+            self._tx.rows(self._store.judged, None if late_beats else judged),
         )
-        judge(self._world, self._tx, set(self._touched), horizon, self._accepted)
+        self._tx.at_commit(partial(look_at_a_commit, self._world, self._accepted))
+        if not is_closed(self._world, self._tx):
+            judge(self._world, self._tx, set(self._touched), horizon, self._accepted)
         yield "judged"
+
+    def _reduced(self) -> list[Snapshot]:
+        """The highest revision per document."""
+        newest: dict[str, Snapshot] = {}
+        for snapshot in self._batch.snapshots:
+            held = newest.get(snapshot.id)
+            if held is None or snapshot.version > held.version or not self._safe.revision_comparison:
+                newest[snapshot.id] = snapshot
+        return list(newest.values())
 
     def _name(self, snapshot: Snapshot) -> str:
         """A beat is one document, but held once per partition it came through."""

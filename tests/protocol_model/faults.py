@@ -24,7 +24,18 @@ class Faults:
     poison: float = 0.025
     rewind: float = 0.7
     republish: float = 0.3
+    restore: float = 0.0
+    restored_twice: float = 0.3
+    other_server: float = 0.5
+    zombie: float = 0.7
+    rebuild: float = 0.0
+    days: int = 40
+    """How long the story is; no probability."""
 
 
 USUAL: Final = Faults()
-NONE: Final = Faults(**dict.fromkeys(Faults.__dataclass_fields__, 0.0))
+RESTORES: Final = Faults(
+    crash=0.004, partition_without_leader=0.0, republish=0.3, rewind=0.5, restore=0.85, rebuild=0.6, days=24
+)
+"""Producers are restored from older backups, consumers are emptied."""
+NONE: Final = Faults(**dict.fromkeys(Faults.__dataclass_fields__, 0))

@@ -6,6 +6,7 @@ from functools import partial
 
 from tests.protocol_model.database import Transaction
 from tests.protocol_model.groups import closure, groups_of, root_of
+from tests.protocol_model.oracle import look_at_a_verdict
 from tests.protocol_model.safeguards import Safeguards
 from tests.protocol_model.snapshots import RULES, SOURCES, Rule, Snapshot, beat_id, partition_of
 from tests.protocol_model.store import NEVER, Letter, LetterKey
@@ -54,10 +55,11 @@ class Horizon:
         )
 
     def of(self, customer: str, rule: Rule) -> int:
-        """A frozen customer stays where he was judged last."""
+        """A frozen customer stays where he was judged last; nobody is ever judged less far than he was."""
+        judged = self.judged.get((customer, rule.name), NEVER)
         if self.frozen(customer):
-            return self.judged.get((customer, rule.name), NEVER)
-        return min(self._kind(kind, partition_of(customer)) for kind in (rule.opens, rule.closes))
+            return judged
+        return max(judged, min(self._kind(kind, partition_of(customer)) for kind in (rule.opens, rule.closes)))
 
     def of_group(self, members: tuple[str, ...], root: str, rule: Rule) -> int:
         asked = members if self.safeguards.watermark_of_all_members else (root,)
@@ -95,6 +97,8 @@ def _settle(world: World, tx: Transaction, rule: Rule, members: tuple[str, ...],
     for key in sorted(held - wanted):
         tx.put(world.store.episodes, key, False)
         tx.at_commit(partial(world.truth.withdrawn, key))
+        tx.at_commit(partial(look_at_a_verdict, world, key, members))
     for key in sorted(wanted - held):
         tx.put(world.store.episodes, key, True)
         tx.at_commit(partial(world.truth.opened, key, rule, members))
+        tx.at_commit(partial(look_at_a_verdict, world, key, members))

@@ -1,7 +1,7 @@
 """What people do while the system runs: replay dead letters, rewind a cursor, publish again."""
 
 from tests.protocol_model.effects import Application, Batch, Stale
-from tests.protocol_model.producer import republish
+from tests.protocol_model.republishing import ask
 from tests.protocol_model.snapshots import IDLE, PARTITIONS, TOPICS, Steps
 from tests.protocol_model.store import LetterKey
 from tests.protocol_model.world import World
@@ -10,7 +10,7 @@ from tests.protocol_model.world import World
 def replay_letters(world: World) -> Steps:
     """Mends the consumer for one record after another and applies it like a batch of one."""
     while True:
-        yield from _wait(world, 20, 200)
+        yield from wait(world, 20, 200)
         unresolved = [key for key, letter in world.store.letters.rows.items() if not letter.resolved]
         if unresolved:
             yield from replay(world, world.rng.choice(unresolved))
@@ -32,12 +32,11 @@ def rewind_and_republish(world: World) -> Steps:
     """Some partitions are read again from an earlier offset; some services publish everything again."""
     for topic in TOPICS:
         if world.rng.random() < world.faults.rewind:
-            yield from _wait(world, 100, 700)
+            yield from wait(world, 100, 700)
             yield from _rewind(world, topic, world.rng.randrange(PARTITIONS))
         if world.rng.random() < world.faults.republish:
-            yield from _wait(world, 100, 700)
-            world.counts["republished"] += 1
-            yield from republish(world, world.services[topic])
+            yield from wait(world, 100, 700)
+            yield from ask(world, world.services[topic], whole=True)
     world.unfinished.discard("rewinds")
 
 
@@ -50,7 +49,7 @@ def _rewind(world: World, topic: str, part: int) -> Steps:
         tx.commit()
 
 
-def _wait(world: World, least: float, most: float) -> Steps:
+def wait(world: World, least: float, most: float) -> Steps:
     until = world.now + world.rng.uniform(least, most)
     while world.now < until:
         yield IDLE

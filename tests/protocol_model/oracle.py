@@ -25,6 +25,10 @@ def drained_but(world: World, place: Place | None) -> bool:
         )
         and world.bus.quiet
         and all(world.store.cursors.rows.get(each, 0) >= world.bus.end(each) for each in world.bus.logs)
+        and all(service.settled for service in world.services.values())
+        and not world.lost
+        and not any(mark.closed for mark in world.store.marks.rows.values())
+        and not world.zombies
         and all(letter.resolved for letter in world.store.letters.rows.values())
     )
 
@@ -41,6 +45,38 @@ def look_at_the_end(world: World, finished: bool) -> None:
     _episodes(world, groups)
 
 
+def look_at_a_commit(world: World, applied: list[Snapshot]) -> None:
+    """What a consumer has just committed: nothing counts twice, nothing has gone that nobody gave up."""
+    held = [*world.store.documents.rows.values(), *world.store.links.rows.values()]
+    for snapshot in applied:
+        world.owed.pop(snapshot.id, None)
+        if snapshot.kind == "beat":
+            continue
+        others = [other for other in held if other.natural == snapshot.natural and other.id != snapshot.id]
+        if snapshot.live and any(other.live for other in others):
+            world.truth.red("counts twice", f"{snapshot.id} of epoch {snapshot.epoch}")
+        if snapshot.revision == 0 and not any(other.epoch >= snapshot.epoch for other in others):
+            _given_up(world, snapshot)
+
+
+def _given_up(world: World, snapshot: Snapshot) -> None:
+    """What a consumer retracts by itself must be gone at its producer, and a person must have said so."""
+    if not any(said == snapshot.producer and epoch >= snapshot.epoch for said, epoch in world.truth.confirmed):
+        world.truth.red("disappeared", f"{snapshot.id}: nobody has confirmed epoch {snapshot.epoch}")
+    own = world.services[snapshot.producer].documents.rows.get(snapshot.natural)
+    if own is not None and own.id == snapshot.id and own.live:
+        world.truth.red("disappeared", f"{snapshot.id}: its producer still has it")
+
+
+def look_at_a_verdict(world: World, episode: EpisodeKey, members: tuple[str, ...]) -> None:
+    """While something is missing that was held before a rebuild, nobody whom it concerns may be judged."""
+    if any(mark.closed for mark in world.store.marks.rows.values()):
+        world.truth.red("judged while closed", str(episode))
+    for name, snapshot in world.owed.items():
+        if set(snapshot.parties) & set(members):
+            world.truth.red("judged on half", f"{episode} without {name}")
+
+
 def sizes(world: World) -> Counter[str]:
     return Counter(
         records=sum(world.bus.end(place) for place in world.bus.logs),
@@ -54,25 +90,39 @@ def _why_no_end(world: World) -> tuple[str, str]:
     behind = [place for place in world.bus.logs if world.store.cursors.rows.get(place, 0) < world.bus.end(place)]
     if rows and world.bus.leaderless is not None:
         return "starved", f"{rows} rows unsent, {world.bus.leaderless} without leader"
+    unsettled = [service.topic for service in world.services.values() if not service.settled]
+    if any(mark.closed for mark in world.store.marks.rows.values()):
+        unsettled.append("gate")
+    if unsettled:
+        return "unsettled", f"{unsettled}: something was not sent again or not confirmed"
     if rows:
         return "stuck", f"{rows} rows unsent"
     return ("blocked", f"cursors of {behind}") if behind else ("no end", f"waiting for {sorted(world.unfinished)}")
 
 
 def _true_documents(world: World) -> list[Snapshot]:
-    return [snapshot for service in world.services.values() for snapshot in service.documents.rows.values()]
+    every = [snapshot for service in world.services.values() for snapshot in service.documents.rows.values()]
+    return [snapshot for snapshot in every if snapshot.kind != "marker"]
 
 
 def _documents(world: World) -> None:
-    """Equal revisions everywhere; a retracted document may as well be absent."""
+    """Equal revisions everywhere; a retracted document may as well be absent. Nothing else is live."""
+    known = {snapshot.id for snapshot in _true_documents(world)}
+    for held in [
+        *world.store.documents.rows.values(),
+        *world.store.links.rows.values(),
+        *world.store.beats.rows.values(),
+    ]:
+        if held.live and held.id not in known:
+            world.truth.red("documents", f"{held.id}: held, and nobody has it")
     for true in _true_documents(world):
         names = [f"{true.id}@{part}" for part in range(PARTITIONS)] if true.kind == "beat" else [true.id]
         if true.kind == "beat" and not world.safeguards.beat_in_every_partition:
             names = [true.id]
         for name in names:
-            held = world.store.held(name)
-            if held != true and not (held is None and not true.live):
-                world.truth.red("documents", f"{name}: held {held}, true {true}")
+            found = world.store.held(name)
+            if found != true and not (found is None and not true.live):
+                world.truth.red("documents", f"{name}: held {found}, true {true}")
 
 
 def _groups(world: World) -> dict[str, tuple[str, ...]]:

@@ -1,9 +1,13 @@
-"""The relay of P3: present rows in id order, a quota and one batch per partition, deletes what was acknowledged."""
+"""The relay of P3: present rows in id order, a quota and one batch per partition, deletes what was acknowledged.
+
+Before its first row it looks whether it may speak: its database could be older than its log.
+"""
 
 from collections.abc import Iterable
 from typing import Final
 
 from tests.protocol_model.bus import Request, Row
+from tests.protocol_model.lives import look
 from tests.protocol_model.service import Service
 from tests.protocol_model.snapshots import IDLE, PARTITIONS, Steps
 from tests.protocol_model.world import World
@@ -16,25 +20,34 @@ PATIENCE: Final = 30
 
 def relay(world: World, service: Service) -> Steps:
     """For ever. It keeps nothing between rounds, so an error needs no repair."""
-    me = object()
+    me, first = object(), True
     try:
         while True:
             if world.safeguards.single_relay and service.leader not in (None, me):
                 yield IDLE
                 continue
             service.leader = me
-            batches = _batches(world, service)
-            if not batches:
-                yield IDLE
-                continue
-            yield "selected"
-            place = service.topic
-            requests = [world.bus.send(world.now, (place, batch[0].part), batch) for batch in batches]
-            yield "sent"
-            yield from _settle(world, service, requests)
+            if first and world.safeguards.look_before_sending:
+                yield from look(world, service)
+            yield from speak(world, service)
+            if first and not world.safeguards.look_before_sending:
+                yield from look(world, service)
+            first = False
     finally:
         if service.leader is me:
             service.leader = None
+
+
+def speak(world: World, service: Service) -> Steps:
+    """One round: a batch of each partition, or nothing."""
+    batches = _batches(world, service)
+    if not batches:
+        yield IDLE
+        return
+    yield "selected"
+    requests = [world.bus.send(world.now, (service.topic, batch[0].part), batch) for batch in batches]
+    yield "sent"
+    yield from _settle(world, service, requests)
 
 
 def _settle(world: World, service: Service, requests: list[Request]) -> Steps:

@@ -6,18 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from tests.protocol_model import operations, oracle, producer, sources
+from tests.protocol_model import disasters, operations, oracle, producer, republishing, sources
 from tests.protocol_model.bus import Place
 from tests.protocol_model.consumer import Consumer
 from tests.protocol_model.database import Deadlock
 from tests.protocol_model.faults import USUAL, Faults
 from tests.protocol_model.relay import relay
 from tests.protocol_model.safeguards import PROTOCOL, Safeguards
+from tests.protocol_model.service import Service
 from tests.protocol_model.snapshots import IDLE, PARTITIONS, TOPICS, WAITING, Steps
 from tests.protocol_model.story import tell
 from tests.protocol_model.world import World
 
-LIMIT = 40_000
+LIMIT = 60_000
 """Steps after which a run counts as one that does not end; a run that ends takes a quarter of them."""
 WORKERS = 3
 RELAYS = 2
@@ -37,15 +38,28 @@ class Process:
     start: Callable[[], Steps]
     mortal: bool = True
     pace: float = 1.0
+    service: Service | None = None
+    """Whose database it works on: a restore ends it."""
     steps: Steps = field(init=False)
+    life: int = 0
 
     def __post_init__(self) -> None:
         self.steps = self.start()
 
+    def begin_again(self) -> None:
+        """What it knew is gone, and what it had not committed."""
+        self.steps.close()
+        self.steps = self.start()
+
+    @property
+    def is_over(self) -> bool:
+        """Its database is down or is another one by now."""
+        return self.service is not None and (self.service.down or self.service.life != self.life)
+
 
 def run(seed: int, safeguards: Safeguards = PROTOCOL, faults: Faults = USUAL) -> Outcome:
     """One story to its end, or to the first thing that cannot be mended."""
-    world = World.create(seed, tell(seed), safeguards, faults)
+    world = World.create(seed, tell(seed, faults.days), safeguards, faults)
     schedule = _Schedule(world)
     try:
         finished = schedule.run()
@@ -90,9 +104,12 @@ class _Schedule:
         process = self._processes[number]
         if process.mortal and world.rng.random() < world.faults.crash:
             world.counts["crashes"] += 1
-            process.steps.close()
-            process.steps = process.start()
+            process.begin_again()
             delay = world.rng.uniform(5, 80)
+        elif process.service is not None and process.is_over:
+            process.begin_again()
+            process.life = process.service.life
+            delay = world.rng.uniform(1, 20)
         else:
             label = next(process.steps, None)
             if label is None:
@@ -123,13 +140,16 @@ def _cast(world: World) -> list[Process]:
         world.unfinished.add(f"{stream.source} {stream.kind}")
         service = world.services[stream.topic]
         found.append(Process(partial(sources.deliver, world, service, stream), False))
-    world.unfinished.update(("links", "rewinds"))
+    world.unfinished.update(("links", "rewinds", "restore", "rebuild"))
     found.append(Process(partial(sources.link, world, world.services["orders"]), False))
     found.append(Process(partial(operations.rewind_and_republish, world), False))
     found.append(Process(partial(operations.replay_letters, world)))
+    people = (disasters.restore, disasters.rebuild, disasters.confirm_restores, disasters.zombie, sources.ask_again)
+    found += [Process(partial(each, world), False) for each in people]
     for service in world.services.values():
-        found += [Process(partial(producer.worker, world, service)) for _ in range(WORKERS)]
-        found += [Process(partial(relay, world, service)) for _ in range(RELAYS)]
+        found += [Process(partial(producer.worker, world, service), service=service) for _ in range(WORKERS)]
+        found += [Process(partial(relay, world, service), service=service) for _ in range(RELAYS)]
+        found.append(Process(partial(republishing.republisher, world, service), service=service))
     for place in world.bus.logs:
         twice = world.rng.random() < world.faults.second_consumer
         found += [Process(partial(_consume, world, place)) for _ in range(2 if twice else 1)]

@@ -13,7 +13,7 @@ WAITING: Final = "waiting"
 CUSTOMERS: Final = ("c0", "c1", "c2", "c3", "c4", "c5")
 PARTITIONS: Final = 3
 EPOCH: Final = 1
-"""The epoch travels with every revision; only a restore (P4, C8) raises it."""
+"""The first life of a producer; only a restore (P4) begins another."""
 
 SOURCES: Final = {"order": ("erp", "shop"), "invoice": ("erp",), "payment": ("bank", "erp")}
 """Who delivers which kind. The watermark of a kind is the minimum over them."""
@@ -33,7 +33,11 @@ def customers_of(part: int) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One revision of one document. A link names absorbed and survivor as sold-to and bill-to; a beat nobody."""
+    """One revision of one document. A link has absorbed and survivor as sold-to and bill-to; beats and markers nobody.
+
+    `number` is what the source calls it, if the id is another: a document that was lost and sent again. `phase` and
+    `run` are a marker's: how far which republication is.
+    """
 
     kind: str
     id: str
@@ -45,6 +49,21 @@ class Snapshot:
     at: int = 0
     amount: int = 0
     epoch: int = EPOCH
+    number: str = ""
+    phase: str = ""
+    run: int = 0
+
+    @property
+    def natural(self) -> str:
+        """The same under all ids that one document of a source ever had."""
+        return self.number or self.id
+
+    @property
+    def producer(self) -> str:
+        """The topic, and so the service, it comes from."""
+        if self.kind == "marker":
+            return self.source
+        return TOPIC[self.id.rpartition("-")[2] if self.kind == "beat" else self.kind]
 
     @property
     def version(self) -> tuple[int, int]:

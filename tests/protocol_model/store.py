@@ -12,6 +12,8 @@ NOBODY: Final = ""
 EpisodeKey = tuple[str, str, int]
 """(rule, group root, started): the identity of C6."""
 LetterKey = tuple[str, int, int]
+Name = tuple[int, int]
+"""(epoch, number): one republication of a producer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,17 @@ class Letter:
     resolved: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What markers of one producer have said in one partition, and whether its documents may be missing there."""
+
+    closed: bool = False
+    wanted: Name = (0, 0)
+    begun: Name | None = None
+    complete: int = 0
+    confirmed: int = 0
+
+
 @dataclass
 class Store:
     """Tables of the consumer group."""
@@ -70,6 +83,7 @@ class Store:
     letters: Table[LetterKey, Letter] = field(default_factory=Table)
     episodes: Table[EpisodeKey, bool] = field(default_factory=Table)
     timers: Table[str, int] = field(default_factory=Table)
+    marks: Table[Place, Marks] = field(default_factory=Table)
 
     def shelf(self, snapshot: Snapshot) -> Table[str, Snapshot]:
         """The table a snapshot is held in."""

@@ -2,11 +2,9 @@
 
 import random
 from dataclasses import dataclass, field
-from typing import Final
 
 from tests.protocol_model.snapshots import CUSTOMERS, SOURCES, TOPIC, beat_id
 
-DAYS: Final = 40
 Fields = dict[str, object]
 
 
@@ -49,27 +47,30 @@ class Story:
     """Merges and unmerges, each with the pause before it."""
 
 
-def tell(seed: int) -> Story:
+def tell(seed: int, days: int) -> Story:
     """Half of the stories amend what a beat has already covered; a third have no links."""
     rng = random.Random(f"story {seed}")
     late = rng.random() < 0.5
-    streams = [_Author(rng, source, kind, late).write() for kind, sources in SOURCES.items() for source in sources]
+    streams = [
+        _Author(rng, source, kind, late, days).write() for kind, sources in SOURCES.items() for source in sources
+    ]
     return Story(streams, _links(rng))
 
 
 class _Author:
     """Remembers the business day of each document, to know what an amendment may still touch."""
 
-    def __init__(self, rng: random.Random, source: str, kind: str, late: bool) -> None:
+    def __init__(self, rng: random.Random, source: str, kind: str, late: bool, days: int) -> None:
         self._rng = rng
         self._late = late
+        self._until = days
         self._days: dict[str, int] = {}
         self._stream = Stream(source, kind)
         self._keys = 0
 
     def write(self) -> Stream:
         covered = -1
-        while covered < DAYS:
+        while covered < self._until:
             until = covered + self._rng.randint(3, 6)
             first = tuple(self._new(covered, until) for _ in range(self._rng.choice((0, 1, 1, 2))))
             amendments = [a for _ in range(self._rng.choice((0, 1, 1, 2, 3))) if (a := self._amendment(covered))]

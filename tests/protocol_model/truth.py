@@ -1,6 +1,7 @@
 """What really happened, commit by commit, and which openings were false. Never read by a process of the model."""
 
-from dataclasses import dataclass, field
+from collections.abc import Set
+from dataclasses import dataclass, field, replace
 
 from tests.protocol_model.snapshots import Rule, Snapshot, beat_id
 from tests.protocol_model.store import EpisodeKey
@@ -28,12 +29,16 @@ class Truth:
     found: dict[str, str] = field(default_factory=dict)
     openings: list[Opening] = field(default_factory=list)
     withdrawals: int = 0
+    confirmed: set[tuple[str, int]] = field(default_factory=set)
+    """Producers and the epochs of theirs that somebody has confirmed."""
     _moment: Moment = 0
     _histories: dict[str, list[tuple[Moment, Snapshot]]] = field(default_factory=dict)
     _asked: dict[str, list[str]] = field(default_factory=dict)
     _answered: dict[str, Moment] = field(default_factory=dict)
     _promised: dict[Moment, list[str]] = field(default_factory=dict)
     _open: set[EpisodeKey] = field(default_factory=set)
+    _vanished: set[str] = field(default_factory=set)
+    _raised: set[tuple[str, int]] = field(default_factory=set)
 
     def red(self, kind: str, detail: str) -> None:
         self.found.setdefault(kind, detail)
@@ -56,6 +61,24 @@ class Truth:
         if snapshot.kind == "beat":
             asked = self._asked.get(snapshot.id, ())
             self._promised[self._moment] = [key for key in asked if key not in self._answered]
+
+    def restored(self, before: dict[str, Snapshot], after: dict[str, Snapshot], commands: Set[str]) -> None:
+        """A producer fell back to an older state: commands and documents are forgotten, others are as they were."""
+        self._moment += 1
+        for command in commands:
+            self._answered.pop(command, None)
+        self._asked = {stream: [key for key in asked if key not in commands] for stream, asked in self._asked.items()}
+        for natural, snapshot in before.items():
+            if natural not in after:
+                self._vanished.add(snapshot.id)
+            elif replace(after[natural], epoch=snapshot.epoch) != snapshot:
+                self._histories.setdefault(snapshot.id, []).append((self._moment, after[natural]))
+
+    def raised(self, topic: str, life: int) -> None:
+        """A producer began a new epoch."""
+        if (topic, life) in self._raised or not life:
+            self.red("epoch for nothing", f"{topic} in its life {life}")
+        self._raised.add((topic, life))
 
     def opened(self, episode: EpisodeKey, rule: Rule, members: tuple[str, ...]) -> None:
         """The consumer committed an episode."""
@@ -83,7 +106,8 @@ class Truth:
         started = opening.episode[2]
         due = started + opening.rule.patience
         for states in self._states(opening.rule.closes, due, opening.moment):
-            if all(opening.speaks(state, started, due) for state in states):
+            # A lost document may be held or not, until somebody confirms that it is gone everywhere.
+            if states[-1].id not in self._vanished and all(opening.speaks(state, started, due) for state in states):
                 return f"{states[-1].id} was there all the time"
         beginnings = self._states(opening.rule.opens, due, opening.moment)
         if not any(opening.speaks(state, started - 1, started) for states in beginnings for state in states):
@@ -99,7 +123,8 @@ class Truth:
                 declared = self._declared(beat_id(first.source, kind), day, until)
                 absent = Snapshot(kind, first.id, first.source, 0, live=False)
                 before = [absent, *(snapshot for moment, snapshot in history if moment <= declared)]
-                found.append([before[-1], *(snapshot for moment, snapshot in history if declared < moment <= until)])
+                lasting = before if first.id in self._vanished else before[-1:]
+                found.append([*lasting, *(snapshot for moment, snapshot in history if declared < moment <= until)])
         return found
 
     def _declared(self, beat: str, day: int, until: Moment) -> Moment:

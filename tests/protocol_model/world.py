@@ -1,7 +1,7 @@
 """Everything of one run: the story, the services, the bus, the consumer's store, time and chance."""
 
 import random
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -11,7 +11,7 @@ from tests.protocol_model.safeguards import Safeguards
 from tests.protocol_model.service import Service
 from tests.protocol_model.snapshots import TOPICS, Snapshot
 from tests.protocol_model.store import Store
-from tests.protocol_model.story import Story
+from tests.protocol_model.story import Command, Story
 from tests.protocol_model.truth import Truth
 
 
@@ -31,6 +31,11 @@ class World:
     unfinished: set[str] = field(default_factory=set)
     poison: dict[tuple[str, int], str] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
+    asked: dict[str, Command] = field(default_factory=dict)
+    lost: deque[tuple[Service, Command]] = field(default_factory=deque)
+    zombies: list[Service] = field(default_factory=list)
+    owed: dict[str, Snapshot] = field(default_factory=dict)
+    """For the oracle: what an emptied consumer held and has not got again."""
 
     @classmethod
     def create(cls, seed: int, story: Story, safeguards: Safeguards, faults: Faults) -> Self:
