@@ -1,8 +1,8 @@
 """One role of an installation as a process of its own, which stops at a named point and waits there to be killed.
 
-It is told everything on the command line (role, point or "", DSNs) and says on its output when it is ready
-("READY <address>") and when it has come to the point ("AT <pid>"). What it runs is the product; only the point is put
-around one of its functions.
+It is told everything on the command line (role, point or "", DSNs; in place of the bus's an address of Kafka) and says
+on its output when it is ready ("READY <address>") and when it has come to the point ("AT <pid>"). What it runs is the
+product; only the point is put around one of its functions.
 """
 
 import asyncio
@@ -19,23 +19,28 @@ from shared.http.app import create_app
 from shared.http.auth import TokenVerifier
 from shared.ids import Uuid7Ids
 from shared.messaging import outbox
+from shared.messaging.bus import Bus
 from shared.messaging.consumer import Consumer
 from shared.messaging.embedded_bus import EmbeddedBus
 from shared.messaging.embedded_bus.consumer import EmbeddedConsumer
-from shared.messaging.embedded_bus.producer import EmbeddedProducer
 from shared.messaging.ingest import Ingest
+from shared.messaging.kafka_bus import KafkaBus, KafkaSettings
 from shared.messaging.relay import Relay
 from shared.runtime.host import WebHost, base_url, bind
+from shared.runtime.logging import configure_logging
 from shared.settings import Settings
 from tests.support import stage
 from tests.support.service import KEY
+
+SESSION_SECONDS: Final = 6
+"""On Kafka; no broker allows less."""
 
 PROGRAM: Final = (sys.executable, "-m", "tests.support.crash_program")
 
 POINTS: Final[dict[str, tuple[str, Any, str, str]]] = {
     "api wrote, did not commit": ("api", outbox, "append", "after"),
     "api committed, did not answer": ("api", Ingest, "accept", "after"),
-    "relay selected, did not send": ("relay", EmbeddedProducer, "send", "before"),
+    "relay selected, did not send": ("relay", Relay, "_send", "before"),
     "relay sent, did not delete": ("relay", Relay, "_delete", "before"),
     "relay deleted": ("relay", Relay, "_delete", "after"),
     "consumer fetched, did not apply": ("consumer", EmbeddedConsumer, "poll", "after"),
@@ -69,13 +74,13 @@ def put_around(owner: Any, name: str, side: str) -> None:
 
 async def run(role: str, producer: str, consumer: str, bus: str) -> None:
     """Be the relay, the consumer or the web process of the orders service until killed."""
-    never = asyncio.Event()
+    never, log = asyncio.Event(), _bus(bus)
     if role == "relay":
         _say("READY")
-        await Relay(_context("orders", producer), EmbeddedBus(bus)).run(never)
+        await Relay(_context("orders", producer), log).run(never)
     elif role == "consumer":
         _say("READY")
-        await Consumer(_context("alerting", consumer), EmbeddedBus(bus), ["orders"], stage.hold).run(never)
+        await Consumer(_context("alerting", consumer), log, ["orders"], stage.hold).run(never)
     else:
         context = _context("orders", producer)
         verifier = TokenVerifier({"1": KEY}, context.clock)
@@ -87,10 +92,17 @@ async def run(role: str, producer: str, consumer: str, bus: str) -> None:
 
 def main(role: str, point: str, *dsns: str) -> None:
     """Run the role with its point in place."""
+    configure_logging("WARNING")
     if point:
         _, owner, name, side = POINTS[point]
         put_around(owner, name, side)
     asyncio.run(run(role, *dsns))
+
+
+def _bus(address: str) -> Bus:
+    if address.startswith("postgresql:"):
+        return EmbeddedBus(address)
+    return KafkaBus(KafkaSettings(bootstrap=address, session_seconds=SESSION_SECONDS))
 
 
 def _context(service: str, dsn: str) -> Context:

@@ -1,9 +1,6 @@
 """kill -9 from outside at named points of web process, relay and consumer: nothing is lost, nothing counts twice."""
 
 import asyncio
-import os
-import signal
-import subprocess
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,9 +11,9 @@ import pytest
 from shared.http.auth import issue_token
 from shared.messaging import facts
 from tests.support.builders import order, party
-from tests.support.crash_program import POINTS, PROGRAM
-from tests.support.installation import ROOT, environment
+from tests.support.crash_program import POINTS
 from tests.support.postgres import FreshDatabase
+from tests.support.processes import Processes
 from tests.support.service import KEY
 from tests.support.stage import Databases, Stage
 from tests.support.waiting import eventually
@@ -25,54 +22,6 @@ pytestmark = pytest.mark.system
 
 ORDERS = [order(f"O{n}", f"C{n % 5}", amount=100 + n) for n in range(20)]
 LATER = [order(f"P{n}", f"C{n % 5}", amount=300 + n) for n in range(5)]
-
-
-class Processes:
-    """Processes of the test program, none of which outlives the test."""
-
-    def __init__(self, databases: Databases) -> None:
-        self._dsns = (databases.producer, databases.consumer, databases.bus)
-        self._started: list[subprocess.Popen[str]] = []
-
-    async def start(self, role: str, point: str = "") -> tuple["subprocess.Popen[str]", str]:
-        """A process that is ready, and the address where it answers, if it does."""
-        process = self._spawn(role, point)
-        return process, await self.hear(process, "READY")
-
-    async def hear(self, process: "subprocess.Popen[str]", word: str) -> str:
-        """What follows a word that the process says, whatever it has logged before."""
-        assert process.stdout is not None
-        while line := await asyncio.to_thread(process.stdout.readline):
-            if line.startswith(word):
-                return line.removeprefix(word).strip()
-        raise AssertionError(f"the process ended without saying {word}")
-
-    async def kill_at_its_point(self, process: "subprocess.Popen[str]") -> None:
-        """kill -9, once it says that it has come there."""
-        pid = int(await self.hear(process, "AT"))
-        assert pid == process.pid
-        os.kill(pid, signal.SIGKILL)
-        await asyncio.to_thread(process.wait)
-
-    def _spawn(self, role: str, point: str) -> "subprocess.Popen[str]":
-        process = subprocess.Popen(
-            [*PROGRAM, role, point, *self._dsns],
-            cwd=ROOT,
-            env=environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        self._started.append(process)
-        return process
-
-    def end(self) -> None:
-        """Kill what is left."""
-        for process in self._started:
-            process.kill()
-            process.wait()
-            if process.stdout is not None:
-                process.stdout.close()
 
 
 @pytest.fixture
