@@ -35,6 +35,10 @@ def _operators() -> Iterator[str]:
     yield "# forewarn migrate, topics, doctor: make topics and look at them"
     yield _allow("migrate", ("Create", "Read", "DescribeConfigs"), topics=TOPICS.values())
     yield f"--allow-principal User:{USER.format(name='migrate')} --operation Describe --cluster"
+    yield (
+        f"--allow-principal User:{USER.format(name='migrate')} --operation Describe"
+        " --resource-pattern-type prefixed --group forewarn."
+    )
     yield "# people and tools that watch the warnings, in groups of their own"
     yield _allow("ops", ("Read",), topics=[TOPICS["alerting"]])
     yield (
