@@ -116,6 +116,7 @@ RULES: Final = (
         {
             "forewarn/cli.py": "tells its child processes where the data lie; finds the databases to migrate",
             "forewarn/demo/command.py": "tells its child processes the settings of the demo",
+            "forewarn/doctor/environment.py": "says what is missing in it",
             "forewarn/platform.py": "URLs of databases and bus, a variable for each service",
             "shared/database/embedded_postgres/": "PostgreSQL's programs inherit ours, less what would mislead them",
         },
