@@ -143,7 +143,9 @@ class TestBus:
         """INVARIANT: a client of Kafka for every probe would be more work than serving."""
         bus = FlakyBus(stage)
         check = BusCheck(bus, TOPIC)
-        assert [await check() for _ in range(20)] == ["ready"] * 20
+        for _ in range(5):
+            assert (await readyz(check))[1]["bus"] == "ready"
+            await asyncio.sleep(0.01)
         assert bus.looks == 1
 
     async def test_who_asks_seldom_gets_no_old_answer(self, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
