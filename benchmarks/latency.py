@@ -70,7 +70,10 @@ async def hops(bus: Bus) -> list[float]:
     """Seconds from a producer's acknowledgement to a member's poll."""
     await bus.create_topics({"bench": 1})
     producer, member = await bus.producer(), await bus.consumer("bench", ["bench"])
-    for where in await member.unpositioned():
+    async with asyncio.timeout(30):
+        while not (waiting := await member.unpositioned()):
+            await member.poll(1, 0.1)
+    for where in waiting:
         member.seek(where, 0)
     sent: list[float] = []
     seen: list[float] = []
