@@ -155,7 +155,8 @@ async def replay_one(service: Service, topic: str, partition: int, offset: int, 
     try:
         async with context.database.unit_of_work() as unit:
             letter = await dead_letters.find(topic, partition, offset, unit.connection)
-            await apply_again(letter, service.subscription.handler, unit, context)
+            subscription = service.subscription
+            await apply_again(letter, subscription.handler, unit, context, subscription.completed)
     except (NotFound, Unavailable, *AWAY):
         raise
     except Exception as error:  # noqa: BLE001 - whatever ails the letter is what the caller wants to know

@@ -13,9 +13,8 @@ from forewarn.services import all_services, service_called
 from forewarn.terminal import out
 from shared.errors import Conflict
 from shared.events import TOPICS
-from shared.messaging import markers, rebuild, republication
+from shared.messaging import markers, rebuild
 from shared.messaging.bus import Bounds, TopicPartition
-from shared.messaging.republication import Name
 from shared.runtime.platform import Platform
 from shared.runtime.service import Service
 
@@ -48,12 +47,12 @@ async def begin(service: Service, source: From, platform: Platform) -> None:
     """
     assert service.subscription is not None
     producers = service.subscription.producers
-    starts = _starts(await platform.bus.bounds([TOPICS[producer] for producer in producers]), source)
-    wanted = {producer: await _next(producer, platform) for producer in producers}
     async with platform.context(service.name).database.unit_of_work() as unit:
+        # Asked for while nobody applies anything: the run of another operator cannot be taken for this one.
+        await rebuild.hold(unit)
+        starts = _starts(await platform.bus.bounds([TOPICS[producer] for producer in producers]), source)
+        wanted = {one: await ask(platform.context(one), whole=source == "republish") for one in producers}
         await rebuild.empty(starts, wanted, service.subscription.forget, unit)
-    for producer in producers:
-        await ask(platform.context(producer), whole=source == "republish")
 
 
 async def until_complete(service: Service, platform: Platform) -> None:
@@ -73,12 +72,6 @@ def _starts(bounds: Mapping[TopicPartition, Bounds], source: From) -> dict[Topic
         message = f"{cut.topic}/{cut.partition} no longer begins at offset 0; use --from republish."
         raise Conflict("history_incomplete", message)
     return dict.fromkeys(bounds, 0)
-
-
-async def _next(producer: str, platform: Platform) -> Name:
-    async with platform.context(producer).database.unit_of_work() as unit:
-        last = await republication.last(unit.connection)
-    return Name(last.epoch, last.number + 1)
 
 
 async def _rebuild(service: Service, source: From, data_dir: Path | None, *, wait: bool) -> None:

@@ -18,7 +18,8 @@ from forewarn.services import service_called
 from forewarn.terminal import AsJson, out, print_json, print_table
 from shared.context import Context
 from shared.errors import Conflict
-from shared.messaging import markers, republication
+from shared.events import TOPICS
+from shared.messaging import dead_letters, markers, republication
 from shared.messaging.document_store import DocumentStore
 from shared.messaging.projection import decode
 from shared.money import to_decimal
@@ -99,7 +100,7 @@ async def confirm_restore(producer: Service, services: Sequence[Service], platfo
     """Confirm the last restore of a producer. Raises `restore_not_through`, and what `republication.confirm` raises."""
     found = await restore_of(producer, services, platform)
     if found is not None and found.awaited:
-        message = f"Documents are still on their way to {', '.join(found.awaited)}: the list is not complete yet."
+        message = f"Documents are on their way to {', '.join(found.awaited)}, or in dead letters there."
         raise Conflict("restore_not_through", message)
     async with platform.context(producer.name).database.unit_of_work() as unit:
         await republication.confirm(DocumentStore(producer.name), unit)
@@ -108,10 +109,15 @@ async def confirm_restore(producer: Service, services: Sequence[Service], platfo
 
 
 async def _seen_by(producer: str, epoch: int, context: Context) -> Sequence[Any] | None:
-    """Rows of what is lost; None while the consumer has not got everything the producer still knows."""
+    """Rows of what is lost; None while the consumer has not got everything the producer still knows.
+
+    What lies unread in its dead letters would look lost as well.
+    """
     async with context.database.unit_of_work() as unit:
         state = (await markers.states(unit.connection)).get(producer)
-        if state is None or state.complete < epoch:
+        if state is None or state.closed or state.complete < epoch:
+            return None
+        if await dead_letters.any_freezing(TOPICS[producer], unit.connection):
             return None
         return await markers.lost(producer, epoch, unit.connection)
 

@@ -47,6 +47,7 @@ from unnest($1::uuid[], $2::smallint[], $3::int[], $4::int[]) as new (id, part, 
 where letter.resolved_at is null and letter.kind = '{Beat.kind}' and letter.document = new.id
     and letter.part = new.part and (letter.epoch, letter.revision) <= (new.epoch, new.revision)
 """
+_ANY: Final = f"select exists (select from dead_letter as letter where topic = $1 and ({FREEZING}))"
 _COUNT: Final = f"select count(*) as open, min(stored_at) as oldest from dead_letter as letter where {OPEN}"
 
 
@@ -87,6 +88,11 @@ async def listed(connection: Connection, *, resolved: bool = False, limit: int =
 async def count_open(connection: Connection) -> Any:
     """How many letters are `open`, and when the `oldest` of them was stored."""
     return await connection.fetchrow(_COUNT)
+
+
+async def any_freezing(topic: str, connection: Connection) -> bool:
+    """Whether documents of a topic could not be read or applied."""
+    return bool(await connection.fetchval(_ANY, topic))
 
 
 async def find(topic: str, part: int, offset: int, connection: Connection) -> Any:

@@ -18,6 +18,8 @@ from shared.events import TOPICS, cloudevents
 from shared.events.document import Event
 from shared.messaging import republication
 from shared.messaging.bus import Bounds, Bus, TopicPartition
+from shared.messaging.document_store import DocumentStore
+from shared.messaging.projection import BadSnapshot, decode
 
 TAIL: Final = 100
 """Records looked at in each partition: the last one is the newest, unless a batch was sent twice."""
@@ -43,9 +45,7 @@ _BEGIN_AGAIN: Final = """
 update incarnation set epoch = $1, system_identifier = server.system_identifier, timeline = checkpoint.timeline_id
 from pg_control_system() as server, pg_control_checkpoint() as checkpoint
 """
-_VERSIONS: Final = "select id, epoch, revision from document where id = any($1)"
-
-Version = tuple[int, int]
+_VERSIONS: Final = "select id, epoch, revision, data from document where id = any($1)"
 
 log = structlog.get_logger(__name__)
 
@@ -69,39 +69,58 @@ async def recognise(context: Context, bus: Bus) -> bool:
         assert known is not None
         reason = await _sign_of_restore(known, newest, unit.connection)
         if reason is not None:
-            epoch = await _begin_again(max([known["epoch"], *(version[0] for version in newest.values())]), unit)
+            highest = max([known["epoch"], *(event.epoch for event in newest.values())])
+            epoch = await _begin_again(highest, DocumentStore(context.service), unit)
             RESTORED.labels(context.service).inc()
             log.error("restored_from_a_backup", service=context.service, because=reason, epoch=epoch)
     return reason is not None
 
 
-async def _sign_of_restore(known: Any, newest: Mapping[UUID, Version], connection: Connection) -> str | None:
+async def _sign_of_restore(known: Any, newest: Mapping[UUID, Event], connection: Connection) -> str | None:
     if not known["same_server"]:
         return "another server"
     if not known["same_timeline"]:
         return "another timeline"
     # What an earlier life said, and was lost by a restore that is known already, is no sign of another one.
-    said = {id_: version for id_, version in newest.items() if version[0] >= known["epoch"]}
-    rows = await connection.fetch(_VERSIONS, list(said))
-    held = {row["id"]: (row["epoch"], row["revision"]) for row in rows}
-    forgotten = next((id_ for id_, version in said.items() if held.get(id_, (0, 0)) < version), None)
-    return None if forgotten is None else f"the log knows more of document {forgotten}"
+    said = [event for event in newest.values() if event.epoch >= known["epoch"]]
+    rows = await connection.fetch(_VERSIONS, [event.id for event in said])
+    held = {row["id"]: row for row in rows}
+    forgotten = next((event.id for event in said if _is_forgotten(event, held.get(event.id))), None)
+    return None if forgotten is None else f"the log knows other things of document {forgotten}"
 
 
-async def _begin_again(highest: int, unit: UnitOfWork) -> int:
+def _is_forgotten(event: Event, row: Any) -> bool:
+    """Who wrote before this look may have given away the very revision that the log has."""
+    if row is None or event.version > (row["epoch"], row["revision"]):
+        return True
+    if event.version < (row["epoch"], row["revision"]) or event.data == row["data"]:
+        return False
+    try:
+        # The same document may have been written by two versions of this program.
+        return decode(event.kind, event.data) != decode(event.kind, row["data"])
+    except BadSnapshot:
+        return False
+
+
+async def _begin_again(highest: int, store: DocumentStore, unit: UnitOfWork) -> int:
+    """What waits in the outbox may be a revision that was given away before: it goes, since everything comes again. In
+    front of all that has the new epoch goes the marker that tells consumers there is one."""
     epoch = max(highest + 1, int((unit.now - _ERA).total_seconds()))
     await unit.connection.execute(_BEGIN_AGAIN, epoch)
     await unit.connection.execute("update document set epoch = $1", epoch)
-    await republication.request(unit, epoch=epoch, restored=True)
+    await unit.connection.execute("delete from outbox")
+    name = await republication.request(unit, epoch=epoch, restored=True)
+    await republication.begin(name, store, unit)
     return epoch
 
 
-async def _newest_in_log(topic: str, bus: Bus) -> dict[UUID, Version]:
+async def _newest_in_log(topic: str, bus: Bus) -> dict[UUID, Event]:
     """The highest version of each document among the last records of every partition."""
-    newest: dict[UUID, Version] = {}
+    newest: dict[UUID, Event] = {}
     for where, bounds in (await bus.bounds([topic])).items():
         for event in _events(await _tail(where, bounds, bus)):
-            newest[event.id] = max(event.version, newest.get(event.id, (0, 0)))
+            if event.id not in newest or event.version > newest[event.id].version:
+                newest[event.id] = event
     return newest
 
 

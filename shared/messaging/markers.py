@@ -56,19 +56,29 @@ values ($1, $2, false, 0, 0, 0, $3)
 on conflict (producer, part) do update set confirmed_epoch = greatest(held.confirmed_epoch, excluded.confirmed_epoch)
 """
 _ANY: Final = "select exists (select from marker)"
+# Between the beginning of a new epoch and the end of its republication documents of two lives are mixed, and a beat of
+# the new one may pass what has not moved back yet: closed as well. The first life has nothing before it.
 _PRODUCERS: Final = """
-select producer, bool_or(closed) as closed,
-    case when count(*) = $1 then min(complete_epoch) else 0 end as complete,
-    case when count(*) = $1 then min(confirmed_epoch) else 0 end as confirmed
-from marker group by producer
+select producer, closed or newest > greatest(complete, 1) as closed, complete, confirmed, newest
+from (
+    select producer, bool_or(closed) as closed,
+        case when count(*) = $1 then min(complete_epoch) else 0 end as complete,
+        case when count(*) = $1 then min(confirmed_epoch) else 0 end as confirmed,
+        greatest(max(begun_epoch), max(complete_epoch)) as newest
+    from marker group by producer
+)
 """
-_CLOSED: Final = "select distinct producer from marker where closed order by producer"
 _LOST: Final = "select id, kind, data from held_document where kind = any($1) and epoch < $2 order by id"
 _REPLACED: Final = """
 select held.id, held.kind, held.data, new.epoch
 from held_document as held join unnest($1::text[], $2::text[], $3::uuid[], $4::int[]) as new (kind, key, id, epoch)
     using (kind, key)
 where held.epoch < new.epoch and held.id <> new.id order by held.id
+"""
+_TAKEN: Final = """
+select new.id from held_document as held join unnest($1::text[], $2::text[], $3::uuid[], $4::int[])
+    as new (kind, key, id, epoch) using (kind, key)
+where held.epoch > new.epoch and held.id <> new.id
 """
 _SILENCED: Final = "delete from beat where of = any($1) and epoch < $2"
 
@@ -86,6 +96,8 @@ class State(NamedTuple):
     """Epoch of which everything has come; 0: none."""
     confirmed: int
     """Epoch below which nothing counts any more; 0: nothing is so."""
+    newest: int
+    """The highest epoch of which anything has begun in any partition."""
 
 
 class Taken(NamedTuple):
@@ -102,12 +114,15 @@ async def take(events: Sequence[Event], connection: Connection) -> Taken:
     the events, so that whoever handles documents handles this as well.
     """
     marks = [event for event in events if event.kind == Marker.kind]
-    if not marks and not await connection.fetchval(_ANY) and not _of_new_epoch(events, {}):
+    new = _of_new_epoch(events, {})
+    if not marks and not new and not await connection.fetchval(_ANY):
         # Most installations have never seen a marker. Who writes the first row here has the cursors locked, or comes
         # with a batch of his own and finds nothing to do yet.
         return Taken(list(events), False)
-    # Two members that see the last two partitions at once would each miss the other's.
-    await connection.execute(_ALONE if marks else _SHARED)
+    # Two members that see the last two partitions at once would each miss the other's; and if one has a lost document,
+    # the other its second coming, both would count.
+    alone = marks or (new and _of_new_epoch(new, await states(connection)))
+    await connection.execute(_ALONE if alone else _SHARED)
     before = await states(connection)
     for event in marks:
         await _remember(event, connection)
@@ -117,6 +132,7 @@ async def take(events: Sequence[Event], connection: Connection) -> Taken:
         *await _replaced(current, now, connection),
         *await _lost(marks, before, now, connection),
     ]
+    current = await _without_replaced(current, now, connection)
     opened = bool(marks) and _any_closed(before) and not _any_closed(now)
     return Taken([*retracted, *current], opened)
 
@@ -138,13 +154,13 @@ async def alone(connection: Connection) -> None:
 
 async def closed(connection: Connection) -> list[str]:
     """Producers of whom documents may be missing until their republication is through; usually none."""
-    return [row["producer"] for row in await connection.fetch(_CLOSED)]
+    return sorted(producer for producer, state in (await states(connection)).items() if state.closed)
 
 
 async def states(connection: Connection) -> dict[str, State]:
     """By producer; who never republished anything has none."""
     rows = await connection.fetch(_PRODUCERS, PARTITIONS)
-    return {row["producer"]: State(row["closed"], row["complete"], row["confirmed"]) for row in rows}
+    return {row["producer"]: State(row["closed"], row["complete"], row["confirmed"], row["newest"]) for row in rows}
 
 
 async def lost(producer: str, epoch: int, connection: Connection) -> Sequence[Any]:
@@ -196,15 +212,35 @@ def _of_new_epoch(events: Iterable[Event], found: Mapping[str, State]) -> list[E
 
 async def _replaced(events: Sequence[Event], found: Mapping[str, State], connection: Connection) -> list[Event]:
     """Until the restore is confirmed, a document that comes again under a new id would count beside the lost one."""
-    new = _of_new_epoch(events, found)
+    # One that is retracted replaces nothing: a warning that is true again has the number of the one taken back.
+    new = [event for event in _of_new_epoch(events, found) if decode(event.kind, event.data).live]
     if not new:
         return []
     producers = {event.kind: event.producer for event in new}
-    keys = [decode(event.kind, event.data).natural_key for event in new]
-    columns = [[event.kind for event in new], keys, [event.id for event in new], [event.epoch for event in new]]
-    rows = await connection.fetch(_REPLACED, *columns)
+    rows = await connection.fetch(_REPLACED, *_numbers(new))
     at = max(event.recorded_at for event in new)
     return [_retraction(row, producers[row["kind"]], row["epoch"], at) for row in rows]
+
+
+async def _without_replaced(events: list[Event], found: Mapping[str, State], connection: Connection) -> list[Event]:
+    """The lost document may as well come with the one that replaces it, or behind it through another partition."""
+    new = _of_new_epoch(events, found)
+    newest = {producer: state.newest for producer, state in found.items()}
+    for event in new:
+        newest[event.producer] = max(event.epoch, newest.get(event.producer, 0))
+    old = [event for event in events if event.kind != Beat.kind and event.epoch < newest.get(event.producer, 0)]
+    if not old:
+        return events
+    taken = {row["id"] for row in await connection.fetch(_TAKEN, *_numbers(old))}
+    comings: dict[tuple[str, str], tuple[int, UUID]] = {}
+    for kind, key, id_, epoch in zip(*_numbers(new), strict=True):
+        comings[kind, key] = max((epoch, id_), comings.get((kind, key), (0, id_)))
+    for kind, key, id_, epoch in zip(*_numbers(old), strict=True):
+        later, other = comings.get((kind, key), (0, id_))
+        if later > epoch and other != id_:
+            taken.add(id_)
+    replaced = {id(event) for event in old if event.id in taken}
+    return [event for event in events if id(event) not in replaced]
 
 
 async def _lost(
@@ -236,6 +272,16 @@ def _retraction(row: Any, producer: str, epoch: int, at: datetime) -> Event:
         producer=producer,
         party=None,
         data=encode(document),
+    )
+
+
+def _numbers(events: Sequence[Event]) -> tuple[list[str], list[str], list[UUID], list[int]]:
+    """Columns of kind, natural key, id and epoch."""
+    return (
+        [event.kind for event in events],
+        [decode(event.kind, event.data).natural_key for event in events],
+        [event.id for event in events],
+        [event.epoch for event in events],
     )
 
 

@@ -19,6 +19,12 @@ on conflict (topic, part) do update set next_offset = excluded.next_offset
 """
 
 
+async def hold(unit: UnitOfWork) -> None:
+    """Nobody applies anything until this transaction ends."""
+    await unit.connection.execute(_LOCK)
+    await markers.alone(unit.connection)
+
+
 async def empty(
     starts: Mapping[TopicPartition, int],
     wanted: Mapping[str, Name],
@@ -27,10 +33,11 @@ async def empty(
 ) -> None:
     """Hold nothing any more and go on at `starts`; judge nothing until the republication `wanted` of each producer.
 
+    If that was asked for before `hold`, it may end in front of documents that were judged already.
+
     Consumers at work lose their batch when they find the cursor moved, which the markers make them look at.
     """
-    await unit.connection.execute(_LOCK)
-    await markers.alone(unit.connection)
+    await hold(unit)
     for producer, name in sorted(wanted.items()):
         await markers.close(producer, range(PARTITIONS), unit.connection, wanted=name)
     if forget is not None:

@@ -9,16 +9,23 @@ from shared.database.unit_of_work import UnitOfWork
 from shared.errors import Conflict
 from shared.events import cloudevents
 from shared.events.document import Event
-from shared.messaging import dead_letters
-from shared.messaging.consumer import Handler
+from shared.messaging import dead_letters, markers
+from shared.messaging.consumer import Completed, Handler
 
 
-async def replay(letter: Any, handler: Handler, unit: UnitOfWork, context: Context) -> None:
+async def replay(
+    letter: Any, handler: Handler, unit: UnitOfWork, context: Context, completed: Completed | None = None
+) -> None:
     """Apply the event in a letter (a whole row) and mark the letter as answered.
+
+    What a producer lost and somebody has given up does not come back this way either.
 
     Raises `dead_letter_unreadable`, or what the handler raises; the letter then stays as it is.
     """
-    await handler([_event_of(letter)], unit, context)
+    taken = await markers.take([_event_of(letter)], unit.connection)
+    await handler(taken.events, unit, context)
+    if taken.opened and completed is not None:
+        await completed(unit, context)
     await dead_letters.resolve(letter, unit)
 
 

@@ -28,7 +28,11 @@ insert into republication (number, epoch, restored, whole, requested_at, documen
 select coalesce(max(number), 0) + 1, coalesce($1, (select epoch from incarnation), 1), $2, $3, $4, 0
 from republication returning number, epoch
 """
-_NEXT: Final = "select * from republication where completed_at is null order by number limit 1 for update"
+# Both wait for who raises the epoch before they lock a row: he will want it.
+_NEXT: Final = """
+select *, (select epoch from incarnation) as life from republication where completed_at is null
+order by number limit 1 for update of republication
+"""
 _PAGE: Final = f"""
 {SELECT} where kind <> all($1) and ($2::uuid is null or id > $2) order by id limit $3
 """
@@ -38,10 +42,14 @@ _BEGIN: Final = "update republication set begun_at = $2 where number = $1"
 _MOVE: Final = "update republication set last = $2, documents = documents + $3 where number = $1"
 _COMPLETE: Final = "update republication set completed_at = $2, documents = documents + $3 where number = $1"
 _RESTORE: Final = """
-select * from republication where restored order by number desc limit 1 for update
+select *, (select epoch from incarnation) as life from republication where restored
+order by number desc limit 1 for update of republication
 """
 _UNCONFIRMED: Final = "select confirmed_at is null from republication where restored order by number desc limit 1"
-_RESTORING: Final = "select exists (select from republication where restored and completed_at is null)"
+# Reading `incarnation` keeps anybody from raising the epoch between this look and the beat.
+_RESTORING: Final = """
+select exists (select from republication where restored and completed_at is null) and exists (select from incarnation)
+"""
 
 
 class Name(NamedTuple):
@@ -84,16 +92,22 @@ async def work(store: DocumentStore, context: Context) -> bool:
         if row is None or not await unit.connection.fetchval(_ROOM, ROOM):
             return False
         if row["begun_at"] is None:
-            await unit.connection.execute(_BEGIN, row["number"], unit.now)
-            await _mark("begun", row, unit.now, store, unit)
+            await begin(Name(row["epoch"], row["number"]), store, unit)
             return True
         if row["whole"] and await _send_page(row, store, unit):
             return True
         beats = [stored_in(beat) for beat in await unit.connection.fetch(_BEATS)] if row["whole"] else []
         await store.republish(beats, unit)
         await unit.connection.execute(_COMPLETE, row["number"], unit.now, len(beats))
-        await _mark("complete", row, row["begun_at"], store, unit)
+        await _mark("complete", row["number"], row["begun_at"], store, unit)
+        await _repeat_confirmation(store, unit)
         return True
+
+
+async def begin(name: Name, store: DocumentStore, unit: UnitOfWork) -> None:
+    """Write the marker in front of the documents."""
+    await unit.connection.execute(_BEGIN, name.number, unit.now)
+    await _mark("begun", name.number, unit.now, store, unit)
 
 
 async def waiting(connection: Connection) -> bool:
@@ -133,7 +147,7 @@ async def confirm(store: DocumentStore, unit: UnitOfWork) -> Name:
     await unit.connection.execute(
         "update republication set confirmed_at = $2 where number = $1", row["number"], unit.now
     )
-    await _mark("confirmed", row, row["begun_at"], store, unit)
+    await _mark("confirmed", row["number"], row["begun_at"], store, unit)
     return Name(row["epoch"], row["number"])
 
 
@@ -145,6 +159,13 @@ async def _send_page(row: Any, store: DocumentStore, unit: UnitOfWork) -> bool:
     return len(page) == PAGE
 
 
-async def _mark(phase: Phase, row: Any, begun_at: datetime, store: DocumentStore, unit: UnitOfWork) -> None:
-    marker = Marker(producer=store.producer, phase=phase, number=row["number"], begun_at=begun_at)
+async def _repeat_confirmation(store: DocumentStore, unit: UnitOfWork) -> None:
+    """A consumer that begins here must not listen to the former life either."""
+    row = await last_restore(unit.connection)
+    if row is not None and row["confirmed_at"] is not None:
+        await _mark("confirmed", row["number"], row["begun_at"], store, unit)
+
+
+async def _mark(phase: Phase, number: int, begun_at: datetime, store: DocumentStore, unit: UnitOfWork) -> None:
+    marker = Marker(producer=store.producer, phase=phase, number=number, begun_at=begun_at)
     await store.accept([Draft(marker, phase, phase, store.producer, decided=True)], unit)

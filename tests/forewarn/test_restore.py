@@ -1,6 +1,7 @@
 """Operators' commands of republish, rebuild and restore, over one producer and one consumer."""
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
@@ -8,12 +9,15 @@ from forewarn import rebuild, republish
 from forewarn.reconcile import compare
 from forewarn.restore import confirm_restore, restore_of
 from forewarn.topics import topics_of
+from shared.context import Context
+from shared.database.unit_of_work import UnitOfWork
 from shared.errors import Conflict
-from shared.events import TOPICS
-from shared.messaging import incarnation, republication
+from shared.events import TOPICS, Event
+from shared.messaging import incarnation, markers, republication
+from shared.messaging.republication import Name
 from tests.support.builders import order
 from tests.support.operated import CREDIT, ORDERS, SERVICES, platform_of
-from tests.support.stage import Stage
+from tests.support.stage import Stage, hold
 
 
 async def pass_on(stage: Stage) -> None:
@@ -52,6 +56,27 @@ class TestRebuild:
         await waiting
         assert not (await compare(SERVICES, platform)).differences
 
+    async def test_is_not_over_with_the_markers_of_another_operator(
+        self, stage: Stage, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """INVARIANT: breaks when a run without documents, asked for meanwhile, opens the gate of an empty consumer."""
+        await stage.pass_on(order("O1"))
+
+        async def ask_behind_another(context: Context, *, whole: bool = True) -> Name:
+            await republish.ask(context, whole=False)
+            return await republish.ask(context, whole=whole)
+
+        monkeypatch.setattr(rebuild, "ask", ask_behind_another)
+        await rebuild.begin(CREDIT, "republish", platform_of(stage))
+        for _ in range(2):
+            await republication.work(stage.store, stage.producer)
+        await stage.relay()
+        await stage.consume()
+        async with stage.consumer.database.unit_of_work() as unit:
+            assert await markers.closed(unit.connection) == ["orders"]
+        await pass_on(stage)
+        assert len(await stage.held()) == 1
+
     async def test_from_a_log_without_its_beginning_is_refused_before_anything_is_emptied(self, stage: Stage) -> None:
         """INVARIANT: breaks when a rebuild empties what it cannot fill again."""
         await stage.pass_on(order("O1"), order("O2"))
@@ -74,6 +99,23 @@ class TestRestore:
         assert found is not None
         assert found.awaited == ("credit",)
         with pytest.raises(Conflict):
+            await confirm_restore(ORDERS, SERVICES, platform_of(stage))
+
+    async def test_cannot_be_confirmed_while_documents_lie_in_letters(self, stage: Stage) -> None:
+        """INVARIANT: breaks when what a consumer could not read is retracted as if its producer had lost it."""
+        await stage.pass_on(order("O1"), order("O2"))
+        await lose(stage, "O2")
+
+        async def refuse(events: Sequence[Event], unit: UnitOfWork, context: Context) -> None:
+            if any(event.kind == "order" for event in events):
+                raise RuntimeError
+            await hold(events, unit, context)
+
+        while await republication.work(stage.store, stage.producer):
+            pass
+        await stage.relay()
+        await stage.consume(refuse)
+        with pytest.raises(Conflict, match="letters"):
             await confirm_restore(ORDERS, SERVICES, platform_of(stage))
 
     async def test_lists_what_is_lost_with_its_amount_and_holders(self, stage: Stage) -> None:
