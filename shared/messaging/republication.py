@@ -68,16 +68,6 @@ async def request(unit: UnitOfWork, *, whole: bool = True, epoch: int | None = N
     return Name(row["epoch"], row["number"])
 
 
-async def last(connection: Connection) -> Name:
-    """The newest one that was asked for; number 0 if none ever was."""
-    row = await connection.fetchrow(
-        "select coalesce((select epoch from incarnation), 1) as epoch, coalesce(max(number), 0) as number "
-        "from republication"
-    )
-    assert row is not None
-    return Name(row["epoch"], row["number"])
-
-
 async def find(name: Name, connection: Connection) -> Any:
     """The row of one republication, None if there is none."""
     return await connection.fetchrow(

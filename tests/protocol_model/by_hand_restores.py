@@ -1,6 +1,6 @@
 """Schedules by hand of a producer that was restored and a consumer that was emptied: windows too narrow for seeds."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any
 
 from tests.protocol_model import disasters, republishing
@@ -23,10 +23,10 @@ class Restored(Stage):
         super().__init__(safeguards)
         self.service = self.world.services["orders"]
 
-    def send(self, name: str, customer: str, at: int) -> None:
+    def send(self, name: str, customer: str, at: int, amount: int = 10) -> None:
         """A source sends a document; its rows stay in the outbox."""
-        fields: dict[str, object] = {"sold": customer, "bill": customer, "at": at, "amount": 10}
-        self._answer(Command(f"{name} {customer} {self.service.epoch}", name, "order", "erp", fields))
+        fields: dict[str, object] = {"sold": customer, "bill": customer, "at": at, "amount": amount}
+        self._answer(Command(f"{name} {customer} {amount} {self.service.life}", name, "order", "erp", fields))
 
     def beat(self, at: int) -> None:
         """All sources of orders promise this day."""
@@ -40,12 +40,16 @@ class Restored(Stage):
             del outbox[number]
             self.land(row.part, row.snapshot, topic=topic)
 
-    def fall_back(self, backup: Backup, *, other_server: bool = False) -> None:
+    def fall_back(
+        self, backup: Backup, *, other_server: bool = False, meanwhile: Callable[[], None] | None = None
+    ) -> None:
         """The restore, and the look of the relay that follows."""
         before = dict(self.service.documents.rows)
         forgotten = self.service.handled.rows.keys() - backup["handled"].keys()
         self.service.restore(backup, self.service.server + other_server)
         self.world.truth.restored(before, dict(self.service.documents.rows), forgotten)
+        if meanwhile is not None:
+            meanwhile()
         self.take(look(self.world, self.service))
 
     def republish(self, topic: str = "orders", last: int | None = None) -> None:
@@ -262,4 +266,22 @@ def both_comings_at_once(safeguards: Safeguards) -> dict[str, str]:
     stage.apply_all(*EVERYWHERE)
     stage.confirm()
     stage.apply_all(*EVERYWHERE)
+    return stage.verdict()
+
+
+def written_before_the_look(safeguards: Safeguards) -> dict[str, str]:
+    """The one revision that would show the restore is given away again before the relay looks."""
+    stage = Restored(safeguards)
+    stage.send("order-1", "c0", 1)
+    backup = stage.service.backup()
+    stage.send("order-1", "c0", 1, amount=20)
+    stage.relay()
+    stage.apply_all(*EVERYWHERE)
+    stage.fall_back(backup, meanwhile=lambda: stage.send("order-1", "c0", 1, amount=30))
+    stage.republish()
+    stage.relay()
+    stage.apply_all(*EVERYWHERE)
+    if stage.service.republications.rows:
+        stage.confirm()
+        stage.apply_all(*EVERYWHERE)
     return stage.verdict()

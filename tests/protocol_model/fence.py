@@ -111,7 +111,7 @@ def _of_new_epoch(snapshots: list[Snapshot], found: States) -> list[Snapshot]:
 
 def _replaced(world: World, tx: Transaction, current: list[Snapshot], found: States) -> list[Snapshot]:
     """A lost document that comes again under another id would count beside the one that is held."""
-    new = _of_new_epoch(current, found) if world.safeguards.replaced else []
+    new = [snapshot for snapshot in _of_new_epoch(current, found) if snapshot.live and world.safeguards.replaced]
     if not new:
         return []
     held = {snapshot.id: snapshot for snapshot in _documents(world, tx)}

@@ -6,7 +6,7 @@ from typing import Final
 from tests.protocol_model.database import Transaction
 from tests.protocol_model.republishing import begin, request
 from tests.protocol_model.service import ONE, Incarnation, Service
-from tests.protocol_model.snapshots import PARTITIONS, Steps
+from tests.protocol_model.snapshots import PARTITIONS, Snapshot, Steps
 from tests.protocol_model.world import World
 
 TAIL: Final = 12
@@ -14,7 +14,7 @@ TAIL: Final = 12
 CLOCK: Final = 1000
 """A clock outside the database shows more than any epoch that was counted."""
 
-Version = tuple[int, int]
+Newest = dict[str, Snapshot]
 
 
 def look(world: World, service: Service) -> Steps:
@@ -32,7 +32,7 @@ def look(world: World, service: Service) -> Steps:
         now = tx.get(service.incarnation, ONE)
         assert now is not None
         if now == known or _sign_of_restore(world, service, now, newest):
-            highest = max([now.epoch, *(version[0] for version in newest.values())])
+            highest = max([now.epoch, *(said.epoch for said in newest.values())])
             outside = max(highest + 1, CLOCK + int(world.now))
             epoch = outside if world.safeguards.epoch_from_outside else now.epoch + 1
             tx.put(service.incarnation, ONE, Incarnation(service.server, epoch))
@@ -61,22 +61,28 @@ def _lift(service: Service, tx: Transaction, epoch: int) -> Steps:
         tx.put(service.documents, natural, replace(snapshot, epoch=epoch))
 
 
-def _sign_of_restore(world: World, service: Service, known: Incarnation, newest: dict[str, Version]) -> bool:
+def _sign_of_restore(world: World, service: Service, known: Incarnation, newest: Newest) -> bool:
     safe = world.safeguards
     if safe.identity_compared and known.server != service.server:
         return True
-    held = {snapshot.id: snapshot.version for snapshot in service.documents.rows.values()}
-    said = {
-        name: version for name, version in newest.items() if version[0] >= known.epoch or not safe.former_lives_ignored
-    }
-    return safe.log_compared and any(held.get(name, (0, 0)) < version for name, version in said.items())
+    held = {snapshot.id: snapshot for snapshot in service.documents.rows.values()}
+    said = [one for one in newest.values() if one.epoch >= known.epoch or not safe.former_lives_ignored]
+    return safe.log_compared and any(_is_forgotten(one, held.get(one.id), safe.contents_compared) for one in said)
 
 
-def _newest_in_log(world: World, service: Service) -> dict[str, Version]:
-    newest: dict[str, Version] = {}
+def _is_forgotten(said: Snapshot, held: Snapshot | None, contents: bool) -> bool:
+    """Who wrote before this look may have given away the very revision that the log has."""
+    if held is None or held.version < said.version:
+        return True
+    return contents and held.version == said.version and held != said
+
+
+def _newest_in_log(world: World, service: Service) -> Newest:
+    newest: Newest = {}
     for part in range(PARTITIONS):
         place = (service.topic, part)
         for record in world.bus.fetch(place, world.bus.end(place) - TAIL, TAIL):
-            snapshot = record.snapshot
-            newest[snapshot.id] = max(snapshot.version, newest.get(snapshot.id, (0, 0)))
+            said = record.snapshot
+            if said.id not in newest or said.version > newest[said.id].version:
+                newest[said.id] = said
     return newest

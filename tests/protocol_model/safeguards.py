@@ -27,6 +27,7 @@ class Safeguards:
     # P4 restore
     identity_compared: bool = True
     log_compared: bool = True
+    contents_compared: bool = True
     look_before_sending: bool = True
     former_lives_ignored: bool = True
     epoch_from_outside: bool = True

@@ -24,6 +24,7 @@ RARE: dict[str, tuple[Schedule, str]] = {
     "group_rows_locked": (by_hand.two_members_at_once, "episodes"),
     "watermark_read_under_row_lock": (by_hand.two_beats_at_once, "episodes"),
     "identity_compared": (by_hand_restores.nothing_in_the_log_yet, "documents"),
+    "contents_compared": (by_hand_restores.written_before_the_look, "fork"),
     "begun_with_the_epoch": (by_hand_restores.second_coming_first, "counts twice"),
     "closed_while_restoring": (by_hand_restores.moved_back_by_the_restore, "false alarm"),
     "gate_wants_its_beginning": (by_hand_restores.begun_before_the_gate_closed, "judged on half"),
