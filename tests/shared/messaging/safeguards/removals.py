@@ -7,7 +7,7 @@
 | P2 | payer addressed; previous parties addressed | here |
 | P3 | acknowledged only; own ids; present rows; id order; one batch in flight | here |
 | P3 | quota per partition; producer dropped on any error; leader lock | `test_relay`; the embedded bus has no leaders |
-| P4, P6, C7, C8 | epoch, republish, gate of a new consumer, fence | `test_republication` |
+| P4, P6, C7, C8 | epoch, republish, gate of a new consumer, fence | `test_lives` |
 | P5 | a beat in every partition | here |
 | P5 | a beat waits for the answers | protocol model: a rule for sources, not code of ours |
 | P5 | a promise never falls | `test_sources` |
