@@ -12,8 +12,8 @@ PYTHON ?= $(shell for python in python3.11 python3 python3.12 python3.13 python3
 	$$python -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 		&& { echo $$python; break; }; done)
 
-# Each worker has a PostgreSQL of its own; tests of one group, which share a broker, run in one of them. Part of the tests runs in one process: it can be debugged.
-WORKERS := --numprocesses logical --maxprocesses 4 --dist loadgroup
+# Each worker has a PostgreSQL of its own; tests of one file, which share brokers or a whole system, run in one of them. Part of the tests runs in one process: it can be debugged.
+WORKERS := --numprocesses logical --maxprocesses 4 --dist loadfile
 
 COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
 	--custom-compile-command 'make lock' --group build $(ARGS)

@@ -2,7 +2,7 @@
 
 from forewarn.doctor.findings import Finding
 from forewarn.topics import topics_of
-from shared.messaging.bus import Bus, BusError, TopicState
+from shared.messaging.bus import Bus, BusError, BusRefused, TopicState
 
 SUBJECT = "bus"
 
@@ -11,6 +11,9 @@ async def topics(bus: Bus) -> list[Finding]:
     """The bus answers, and its topics are as they should be."""
     try:
         states, _ = await topics_of(bus)
+    except BusRefused as error:
+        remedy = "give the user its rights: deploy/kafka/rights"
+        return [Finding("bus_refuses", SUBJECT, f"it does not let this user look: {error}", remedy)]
     except BusError as error:
         return [Finding("bus_away", SUBJECT, f"it cannot be used: {error}", "start it, or correct how it is named")]
     return [_different(state, difference) for state in states for difference in state.differences]

@@ -45,7 +45,7 @@ async def findings_of(
 ) -> list[Finding]:
     """What is wrong with the bus and these services. What cannot be reached is looked at no further."""
     found = await tried("topics", brokers.SUBJECT, brokers.topics(platform.bus))
-    bus_answers = not any(one.code in ("bus_away", "check_failed") for one in found)
+    bus_answers = not any(one.code in ("bus_away", "bus_refuses", "check_failed") for one in found)
     contexts = [platform.context(service.name) for service in services]
     patients = [
         Patient(service, context, platform.bus, tuple(other for other in contexts if other is not context), embedded)

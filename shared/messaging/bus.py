@@ -59,6 +59,10 @@ class BusError(Exception):
     """The bus did not do it, or it is not known whether it did. Drop the client, start again from what is stored."""
 
 
+class BusRefused(BusError):
+    """The bus answers and does not allow it: waiting mends nothing, whoever runs it has to give the right."""
+
+
 class OffsetOutOfRange(BusError):
     """A position lies before the first or behind the last record of a partition."""
 

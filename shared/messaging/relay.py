@@ -126,9 +126,9 @@ class Relay:
         for sending in landed:
             del self._flying[sending]
         failures = [failure for sending in landed if (failure := sending.exception()) is not None]
-        await self._delete(
-            [row for sending in landed if sending.exception() is None for row in sending.result()], connection
-        )
+        rows = [row for sending in landed if sending.exception() is None for row in sending.result()]
+        if rows:
+            await self._delete(rows, connection)
         if failures:
             raise failures[0]
 
@@ -146,9 +146,8 @@ class Relay:
         return rows
 
     async def _delete(self, rows: Sequence[asyncpg.Record], connection: Connection) -> None:
-        if rows:
-            await connection.execute(_DELETE, [row["part"] for row in rows], [row["id"] for row in rows])
-            SENT.labels(self._context.service).inc(len(rows))
+        await connection.execute(_DELETE, [row["part"] for row in rows], [row["id"] for row in rows])
+        SENT.labels(self._context.service).inc(len(rows))
 
     async def drop_producer(self) -> None:
         """Give the producer up: whether what it has in flight arrives is not known, so it must not send more."""

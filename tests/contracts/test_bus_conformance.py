@@ -18,7 +18,6 @@ async def test_the_embedded_bus_keeps_it(embedded_harness: BusHarness, check: Ch
 
 
 @pytest.mark.kafka
-@pytest.mark.xdist_group("kafka_conformance")
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 async def test_the_kafka_bus_keeps_it(kafka_harness: BusHarness, check: Check) -> None:
     await check(kafka_harness)

@@ -20,7 +20,7 @@ sys.exit(command.main(sys.argv[1:]))
 """
 """The script, with ids that begin with one."""
 
-pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("kafka-script")]
+pytestmark = [pytest.mark.kafka]
 
 
 @pytest.fixture(scope="module")

@@ -179,6 +179,12 @@ def distributed(bootstrap: str) -> Iterator[Distributed]:
             server.stop()
 
 
+def replaced(system: Distributed, name: str) -> None:
+    """Harm: one of its processes is killed, and begun again."""
+    system.kill(name)
+    system.begin(name)
+
+
 def _answers(url: str) -> bool:
     with contextlib.suppress(httpx.TransportError):
         return httpx.get(f"{url}/readyz", trust_env=False, timeout=5).status_code == 200

@@ -15,7 +15,7 @@ from tests.support.reported import REPORTED, Record
 from tests.support.stage import TOPIC, hold
 from tests.support.trade import Trade, stage_on
 
-pytestmark = [pytest.mark.kafka, pytest.mark.system, pytest.mark.xdist_group("kafka-faults"), pytest.mark.timeout(200)]
+pytestmark = [pytest.mark.kafka, pytest.mark.system, pytest.mark.timeout(200)]
 
 Through = Callable[[Callable[[], None]], Awaitable[None]]
 

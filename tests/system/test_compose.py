@@ -16,9 +16,10 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from forewarn.doctor import brokers
 from forewarn.services import NAMES
 from shared.events import TOPICS
-from shared.messaging.bus import BusError, Message
+from shared.messaging.bus import BusError, BusRefused, Message
 from shared.messaging.kafka_bus import KafkaBus, KafkaSettings
 from tests.support.compose import DOCKERFILE, Composed, compose_file, composed
 from tests.support.installation import ROOT, eventually
@@ -127,7 +128,6 @@ class TestFile:
 
 
 @pytest.mark.kafka
-@pytest.mark.xdist_group("kafka-compose")
 class TestRun:
     def test_an_invoice_through_the_gateway_becomes_a_line_in_the_inbox(self, system: Composed) -> None:
         assert call(system, "POST", "/v1/invoices", overdrawn("IN-1")).status_code == 201
@@ -151,6 +151,15 @@ class TestRun:
     def test_everything_agrees(self, system: Composed) -> None:
         found = system.execute("migrate", "forewarn", "reconcile", "--wait", "30", "--json")
         assert '"differences": []' in found
+
+    def test_the_doctor_finds_nothing(self, system: Composed) -> None:
+        assert system.execute("migrate", "forewarn", "doctor", "--documents", "--json").strip() == "[]"
+
+    async def test_the_doctor_tells_missing_rights_from_a_bus_that_is_away(self, system: Composed) -> None:
+        bus = bus_of(system, "forewarn-ops")
+        [found] = await brokers.topics(bus)
+        await bus.close()
+        assert found.code == "bus_refuses"
 
     async def test_a_service_is_let_into_its_own_database_only(self, system: Composed) -> None:
         """INVARIANT: each service owns its data; also somebody inside `orders` cannot read what `credit` holds."""
@@ -178,7 +187,7 @@ class TestRun:
         bus = bus_of(system, "forewarn-ops")
         where = [where for where, bounds in (await bus.bounds([TOPICS["alerting"]])).items() if bounds.next > 0]
         assert await bus.read(where[0], 0, 1)
-        with pytest.raises(BusError):
+        with pytest.raises(BusRefused):
             await bus.bounds([TOPICS["credit"]])
         with pytest.raises(BusError):
             await (await bus.producer()).send(TOPICS["alerting"], 0, [Message(None, b"{}", ())])

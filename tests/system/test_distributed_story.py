@@ -14,7 +14,7 @@ from tests.support.installation import eventually
 from tests.support.kafka import running_cluster
 from tests.support.reported import REPORTED, Record
 
-pytestmark = [pytest.mark.kafka, pytest.mark.system, pytest.mark.xdist_group("kafka-distributed")]
+pytestmark = [pytest.mark.kafka, pytest.mark.system]
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from tests.support.stage import Stage, hold
 from tests.support.trade import Trade, stage_on
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.kafka, pytest.mark.system, pytest.mark.xdist_group("kafka-faults"), pytest.mark.timeout(200)]
+pytestmark = [pytest.mark.kafka, pytest.mark.system, pytest.mark.timeout(200)]
 
 MEMBERS = 6
 STORM_SECONDS = 15

@@ -80,7 +80,6 @@ class TestReplay:
 
 
 @pytest.mark.kafka
-@pytest.mark.xdist_group("kafka-distributed")
 class TestDistributed:
     def test_three_brokers_of_which_one_is_always_being_killed_change_nothing(
         self, sent: Sent, real_orders: list[str], record_property: Record

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -17,6 +18,7 @@ from forewarn.replay.lines import Line as ReplayLine
 from forewarn.replay.translate import Document, Options, Translator
 from forewarn.up import PROGRAM
 from tests.support.disorder import disordered
+from tests.support.distributed import distributed, replaced
 from tests.support.feeding import (
     SOURCE,
     beat,
@@ -29,6 +31,9 @@ from tests.support.feeding import (
     warnings_hash,
 )
 from tests.support.installation import Installation, copied
+from tests.support.kafka import running_cluster
+from tests.support.reported import REPORTED, Record
+from tests.support.system import System
 from tests.system.conftest import WHOLE
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(1800)]
@@ -36,7 +41,7 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(1800)]
 TODAY: Final = date(2025, 6, 30)
 OTHERWISE: Final = {"FOREWARN_CONSUMER_BATCH": "53", "FOREWARN_CONSUMERS": "4"}
 
-Deed = Callable[[Installation], None]
+Deed = Callable[[System], None]
 """Something a person does through the API. Any two of them touch different documents, so their order is free."""
 
 
@@ -127,10 +132,25 @@ class TestTrade:
             assert warnings["warnings"] == sent.warnings["warnings"]
 
 
-def said(installation: Installation, trade: Trade) -> tuple[str, dict[str, Any]]:
-    """What an installation says once its sources have promised as much as every other one's."""
-    beat(installation, trade.until, "order", "invoice", "payment")
-    return facts_hash(installation), warnings_hash(installation)
+@pytest.mark.kafka
+class TestDistributed:
+    def test_seven_processes_and_kafka_change_nothing(self, sent: Sent, trade: Trade, record_property: Record) -> None:
+        """INVARIANT: both ways to run are one system; broken, what the small one proves says nothing of the large."""
+        lines = disordered([*trade.lines, *trade.late], seed=4)
+        with running_cluster(brokers=1) as cluster, distributed(cluster.bootstrap) as system:
+            do(system, trade.links[::-1])
+            replayed(system, lines, harm=[partial(replaced, system, name) for name in ("alerting", "credit", "orders")])
+            do(system, trade.corrections[::-1])
+            assert said(system, trade) == sent[1:]
+            assert differences(system) == []
+            assert system.json("deadletters", "list") == []
+            record_property(REPORTED, f"{len(lines)} documents, processes {system.pids()}")
+
+
+def said(system: System, trade: Trade) -> tuple[str, dict[str, Any]]:
+    """What a system says once its sources have promised as much as every other one's."""
+    beat(system, trade.until, "order", "invoice", "payment")
+    return facts_hash(system), warnings_hash(system)
 
 
 def last_invoice(lines: Sequence[Line], customer: str) -> str:
@@ -149,10 +169,10 @@ def a_cent_more(lines: Sequence[str], invoice: str) -> list[str]:
     return changed
 
 
-def do(installation: Installation, *deeds: Sequence[Deed]) -> None:
+def do(system: System, *deeds: Sequence[Deed]) -> None:
     for some in deeds:
         for deed in some:
-            deed(installation)
+            deed(system)
 
 
 def links(distributor: Distributor) -> list[Deed]:
@@ -191,9 +211,9 @@ def _act(verb: str, document: Document, **body: Any) -> Deed:
     service = "orders" if document.kind == "order" else "credit"
     path = {"order": "orders", "invoice": "invoices", "payment": "payments", "credit_limit": "credit-limits"}
 
-    def act(installation: Installation) -> None:
-        id_ = document_id(installation, service, document.kind, document.body["number"])
-        call(installation, "POST", f"/v1/{path[document.kind]}/{id_}/{verb}", body or None)
+    def act(system: System) -> None:
+        id_ = document_id(system, service, document.kind, document.body["number"])
+        call(system, "POST", f"/v1/{path[document.kind]}/{id_}/{verb}", body or None)
 
     return act
 
@@ -203,23 +223,23 @@ def _amended(document: Document) -> Deed:
     path = {"order": "orders", "invoice": "invoices", "payment": "payments"}[document.kind]
     amount = str(2 * Decimal(document.body["amount"]))
 
-    def act(installation: Installation) -> None:
-        call(installation, "POST", f"/v1/{path}", document.body | {"amount": amount, "source_revision": 2})
+    def act(system: System) -> None:
+        call(system, "POST", f"/v1/{path}", document.body | {"amount": amount, "source_revision": 2})
 
     return act
 
 
 def _link(survivor: str, absorbed: str) -> Deed:
-    def act(installation: Installation) -> None:
-        call(installation, "POST", "/v1/customer-links", _pair(survivor, absorbed))
+    def act(system: System) -> None:
+        call(system, "POST", "/v1/customer-links", _pair(survivor, absorbed))
 
     return act
 
 
 def _unlinked(survivor: str, absorbed: str) -> Deed:
-    def act(installation: Installation) -> None:
-        made = call(installation, "POST", "/v1/customer-links", _pair(survivor, absorbed))
-        call(installation, "POST", f"/v1/customer-links/{made['id']}/unlink")
+    def act(system: System) -> None:
+        made = call(system, "POST", "/v1/customer-links", _pair(survivor, absorbed))
+        call(system, "POST", f"/v1/customer-links/{made['id']}/unlink")
 
     return act
 

@@ -5,11 +5,20 @@ import contextlib
 from collections.abc import Coroutine, Iterator
 from typing import Any, TypeVar
 
-from aiokafka.errors import ConsumerStoppedError, IllegalOperation, KafkaError
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    ConsumerStoppedError,
+    GroupAuthorizationFailedError,
+    IllegalOperation,
+    KafkaError,
+    TopicAuthorizationFailedError,
+)
 
-from shared.messaging.bus import BusError
+from shared.messaging.bus import BusError, BusRefused
 
 T = TypeVar("T")
+
+_REFUSED = (ClusterAuthorizationFailedError, GroupAuthorizationFailedError, TopicAuthorizationFailedError)
 
 
 @contextlib.contextmanager
@@ -20,7 +29,8 @@ def bus_errors() -> Iterator[None]:
     except (KafkaError, ConsumerStoppedError, IllegalOperation, OSError, TimeoutError) as error:
         # The client puts the name of the error into some of its texts.
         text = str(error).removeprefix(f"{type(error).__name__}: ")
-        raise BusError(f"{type(error).__name__}: {text}" if text else type(error).__name__) from error
+        kind = BusRefused if isinstance(error, _REFUSED) else BusError
+        raise kind(f"{type(error).__name__}: {text}" if text else type(error).__name__) from error
 
 
 async def within(seconds: float, work: Coroutine[Any, Any, T]) -> T:

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 import structlog
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
 
 from shared.messaging.bus import BusError, TopicState
 from shared.messaging.kafka_bus import clients
@@ -200,10 +200,13 @@ async def _found(topics: Sequence[str], admin: AIOKafkaAdminClient, limits: Limi
     settings: dict[str, dict[str, str]] = {}
     for answer in await _asked(lambda: admin.describe_configs(resources), limits):
         for code, message, _, topic, entries in answer.resources:
+            if for_code(code) is UnknownTopicOrPartitionError:
+                # Another broker has just created it, and the one that was asked does not know it yet.
+                continue
             if code:
                 raise BusError(f"topic {topic} does not show its settings: {message or for_code(code).__name__}")
             settings[topic] = {entry[0]: entry[1] for entry in entries}
-    return {topic: _found_in(described[topic], settings[topic]) for topic in there}
+    return {topic: _found_in(described[topic], settings[topic]) for topic in there if topic in settings}
 
 
 def _found_in(partitions: Sequence[Mapping[str, Any]], settings: Mapping[str, str]) -> Found:

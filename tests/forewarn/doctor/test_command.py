@@ -33,7 +33,6 @@ def running() -> Iterator[Installation]:
 
 
 @pytest.mark.system
-@pytest.mark.xdist_group("doctor")
 class TestEmbedded:
     def test_a_sound_one(self, running: Installation) -> None:
         assert running.json("doctor") == []

@@ -10,7 +10,7 @@ from shared.messaging.kafka_bus import KafkaBus, KafkaSettings
 from shared.messaging.kafka_bus.limits import Limits
 from tests.support.kafka import Cluster, running_cluster, unique
 
-pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("kafka-security")]
+pytestmark = [pytest.mark.kafka]
 
 WRONG: dict[str, dict[str, Any]] = {
     "scram": {"password": "wrong"},
