@@ -139,7 +139,7 @@ class TestDistributed:
         lines = disordered([*trade.lines, *trade.late], seed=4)
         with running_cluster(brokers=1) as cluster, distributed(cluster.bootstrap) as system:
             do(system, trade.links[::-1])
-            replayed(system, lines, harm=[partial(replaced, system, name) for name in ("alerting", "credit", "orders")])
+            replayed(system, lines, harm=[partial(replaced, system, "credit")])
             do(system, trade.corrections[::-1])
             assert said(system, trade) == sent[1:]
             assert differences(system) == []

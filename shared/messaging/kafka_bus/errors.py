@@ -18,7 +18,7 @@ from shared.messaging.bus import BusError, BusRefused
 
 T = TypeVar("T")
 
-_REFUSED = (ClusterAuthorizationFailedError, GroupAuthorizationFailedError, TopicAuthorizationFailedError)
+REFUSED = (ClusterAuthorizationFailedError, GroupAuthorizationFailedError, TopicAuthorizationFailedError)
 
 
 @contextlib.contextmanager
@@ -29,7 +29,7 @@ def bus_errors() -> Iterator[None]:
     except (KafkaError, ConsumerStoppedError, IllegalOperation, OSError, TimeoutError) as error:
         # The client puts the name of the error into some of its texts.
         text = str(error).removeprefix(f"{type(error).__name__}: ")
-        kind = BusRefused if isinstance(error, _REFUSED) else BusError
+        kind = BusRefused if isinstance(error, REFUSED) else BusError
         raise kind(f"{type(error).__name__}: {text}" if text else type(error).__name__) from error
 
 

@@ -11,9 +11,9 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
 
-from shared.messaging.bus import BusError, TopicState
+from shared.messaging.bus import BusError, BusRefused, TopicState
 from shared.messaging.kafka_bus import clients
-from shared.messaging.kafka_bus.errors import bus_errors, within
+from shared.messaging.kafka_bus.errors import REFUSED, bus_errors, within
 from shared.messaging.kafka_bus.limits import Limits
 from shared.messaging.kafka_bus.settings import KafkaSettings
 
@@ -204,7 +204,8 @@ async def _found(topics: Sequence[str], admin: AIOKafkaAdminClient, limits: Limi
                 # Another broker has just created it, and the one that was asked does not know it yet.
                 continue
             if code:
-                raise BusError(f"topic {topic} does not show its settings: {message or for_code(code).__name__}")
+                kind = BusRefused if issubclass(for_code(code), REFUSED) else BusError
+                raise kind(f"topic {topic} does not show its settings: {message or for_code(code).__name__}")
             settings[topic] = {entry[0]: entry[1] for entry in entries}
     return {topic: _found_in(described[topic], settings[topic]) for topic in there if topic in settings}
 
