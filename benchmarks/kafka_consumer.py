@@ -6,6 +6,7 @@ Needs Java and Maven. Broker, PostgreSQL and consumer share the machine's cores.
 
 import asyncio
 import time
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from statistics import median
 from typing import Final
@@ -57,7 +58,7 @@ class Bench:
         await create_tables(self._dsn, SERVICE.metadata)
         for bus in self._buses.values():
             await bus.create_topics(dict.fromkeys(TOPICS.values(), PARTITIONS))
-            await _fill(bus)
+            await fill(bus, orders())
         settle_garbage_collector()
         rates: dict[str, list[float]] = {"embedded": [], "kafka": [], "raw": []}
         for _ in range(ROUNDS):
@@ -101,15 +102,22 @@ class Bench:
         return seconds
 
 
-async def _fill(bus: Bus) -> None:
+def orders() -> dict[int, list[Message]]:
+    """The orders as records, by partition."""
     by_part: dict[int, list[Message]] = {part: [] for part in range(PARTITIONS)}
     for event in islice(events(), EVENTS):
         key = str(event.party).encode()
         by_part[partition_of(key, PARTITIONS)].append(Message(key, event.data, cloudevents.headers(event)))
+    return by_part
+
+
+async def fill(bus: Bus, by_part: Mapping[int, Sequence[Message]]) -> None:
+    """Append them to the log, all partitions at once."""
     producer = await bus.producer()
-    for part, messages in by_part.items():
-        for first in range(0, len(messages), 1000):
-            await producer.send(TOPIC, part, messages[first : first + 1000])
+    for first in range(0, max(map(len, by_part.values())), 1000):
+        await asyncio.gather(
+            *(producer.send(TOPIC, part, rows[first : first + 1000]) for part, rows in by_part.items())
+        )
     await producer.close()
 
 
